@@ -1,0 +1,2 @@
+/* The contract is in cpus.h. */
+/* SPDX-License-Identifier: MIT */

@@ -1,0 +1,2 @@
+/* The contract is in fdpass.h. */
+/* SPDX-License-Identifier: MIT */

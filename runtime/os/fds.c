@@ -1,0 +1,2 @@
+/* The contract is in fds.h. */
+/* SPDX-License-Identifier: MIT */

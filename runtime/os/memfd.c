@@ -1,0 +1,2 @@
+/* The contract is in memfd.h. */
+/* SPDX-License-Identifier: MIT */

@@ -1,0 +1,2 @@
+/* The contract is in spin.h. */
+/* SPDX-License-Identifier: MIT */

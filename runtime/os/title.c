@@ -1,0 +1,2 @@
+/* The contract is in title.h. */
+/* SPDX-License-Identifier: MIT */

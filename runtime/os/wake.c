@@ -1,0 +1,2 @@
+/* The contract is in wake.h. */
+/* SPDX-License-Identifier: MIT */
