@@ -1,0 +1,29 @@
+/* Frames that could not be sent yet, in order, in private memory.
+ *
+ * A full ring must never make a side wait for the other, or two full rings
+ * would deadlock; so what must not be dropped (control frames of the parent,
+ * results of the worker) queues here until the peer has made room. Who fills an
+ * outbox stops taking on new work while it is not empty. */
+/* SPDX-License-Identifier: MIT */
+#ifndef AIMP_PROC_OUTBOX_H
+#define AIMP_PROC_OUTBOX_H
+
+#include "ipc/channel.h"
+
+struct outbox_entry;
+struct outbox {
+    struct outbox_entry *first, *last;
+};
+
+/* Sends the frame now, or keeps a copy behind those that wait.
+ * return: 0; AIMP_ECORRUPT; AIMP_ENOMEM */
+int aimp__outbox_send(struct outbox *outbox, struct channel *channel, const struct frame *frame,
+                      const void *payload, struct aimp_error *err);
+
+/* Sends what waits, as far as there is room. return: 0 or AIMP_ECORRUPT */
+int aimp__outbox_flush(struct outbox *outbox, struct channel *channel, struct aimp_error *err);
+
+bool aimp__outbox_is_empty(const struct outbox *outbox);
+void aimp__outbox_fini(struct outbox *outbox);
+
+#endif

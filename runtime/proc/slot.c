@@ -1,0 +1,95 @@
+/* The contract is in slot.h. */
+/* SPDX-License-Identifier: MIT */
+#include "proc/slot.h"
+
+#include "os/fdpass.h"
+#include "os/wake.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void aimp__slot_init(struct slot *slot)
+{
+    *slot = (struct slot){.ctl_fd = -1, .wake_fd = -1, .pidfd = -1};
+}
+
+int aimp__slot_open(struct slot *slot, const struct channel_sizes *sizes, int parent_wake_fd,
+                    struct launch_request *request, struct aimp_error *err)
+{
+    int pair[2] = {-1, -1};
+    int rc = aimp__fdpass_pair(pair, err);
+    if (rc != AIMP_OK)
+        return rc;
+    slot->ctl_fd = pair[0];
+    slot->wake_fd = aimp__wake_open(err);
+    rc = slot->wake_fd < 0 ? slot->wake_fd
+                           : aimp__channel_create(&slot->channel, sizes, slot->ctl_fd,
+                                                  parent_wake_fd, slot->wake_fd, err);
+    if (rc != AIMP_OK) {
+        close_fd(&pair[1]);
+        aimp__slot_close(slot);
+        return rc;
+    }
+    request->channel_fd = aimp__channel_memfd(slot->channel);
+    request->ctl_fd = pair[1];
+    request->wake_fd = slot->wake_fd;
+    request->peer_wake_fd = parent_wake_fd;
+    return AIMP_OK;
+}
+
+void aimp__slot_close(struct slot *slot)
+{
+    aimp__outbox_fini(&slot->outbox);
+    aimp__channel_free(slot->channel);
+    close_fd(&slot->ctl_fd);
+    close_fd(&slot->wake_fd);
+    close_fd(&slot->pidfd);
+    aimp__slot_init(slot);
+}
+
+int aimp__slot_signal(const struct slot *slot, int signal_number)
+{
+    if (slot->pidfd < 0)
+        return -ESRCH;
+    return syscall(SYS_pidfd_send_signal, slot->pidfd, signal_number, NULL, 0) == 0 ? 0 : -errno;
+}
+
+void aimp__slot_break(struct slot *slot)
+{
+    slot->is_broken = true;
+    aimp__slot_signal(slot, SIGKILL);
+}
+
+int aimp__slot_post(struct slot *slot, const struct frame *frame, const void *payload)
+{
+    if (!aimp__slot_is_live(slot))
+        return AIMP_ECLOSED;
+    int rc = aimp__outbox_send(&slot->outbox, slot->channel, frame, payload, NULL);
+    slot->is_dirty = true;
+    if (rc == AIMP_ECORRUPT)
+        aimp__slot_break(slot);
+    return rc;
+}
+
+void aimp__slot_flush(struct slot *slot)
+{
+    if (!aimp__slot_is_live(slot))
+        return;
+    if (!aimp__outbox_is_empty(&slot->outbox)) {
+        if (aimp__outbox_flush(&slot->outbox, slot->channel, NULL) != AIMP_OK)
+            aimp__slot_break(slot);
+        slot->is_dirty = true;
+    }
+    if (slot->is_dirty)
+        aimp__channel_wake_peer(slot->channel);
+    slot->is_dirty = false;
+}
