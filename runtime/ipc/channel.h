@@ -45,6 +45,7 @@ enum frame_kind {
     FRAME_RESULT,     /* results of items [first, first+count); see flags */
     FRAME_OVERDUE,    /* item `first` of `cell` ignored its cancellation: end me */
     FRAME_NOTE_UP,    /* as FRAME_NOTE, towards the parent */
+    FRAME_DEFINE_UP,  /* as FRAME_DEFINE, for what results refer to */
 };
 
 enum frame_flag {
