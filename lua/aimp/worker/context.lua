@@ -1,0 +1,11 @@
+--- Who this process is: filled in a worker, empty in the parent. Read by
+--- aimp.worker() and by code that must know on which side of a pool it runs.
+-- SPDX-License-Identifier: MIT
+
+---@class aimp.WorkerContext
+---@field id? integer    the worker's number in its pool, 1 .. processes
+---@field pid? integer
+---@field pool? string   the pool's name
+local M = {}
+
+return M
