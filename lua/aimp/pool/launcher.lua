@@ -1,0 +1,144 @@
+--- The template process of this Lua state, shared by all its pools.
+--- Opened with the first worker, closed at exit; a lost template is replaced by the next start.
+-- SPDX-License-Identifier: MIT
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local errors = require("aimp.errors")
+local executable = require("aimp.pool.executable")
+local loop = require("aimp.loop")
+
+local C, LAUNCH = aimp_ffi.C, aimp_ffi.LAUNCH
+
+local M = {}
+
+---@class aimp.LaunchListener   a process's owner; methods are called from the loop
+---@field on_forked fun(self, pid: integer, pidfd: integer)   takes pidfd
+---@field on_launch_failed fun(self, errno: integer)
+---@field on_exited fun(self, status: integer?, max_rss_kib: integer)  status nil: lost with the template
+
+local handle      -- struct launcher *, nil while closed
+local poll        -- uv_poll on its fd
+local listeners = {} ---@type table<integer, aimp.LaunchListener>
+local last_id = 0
+local waiting     -- requests that found the socket full, in order
+local event = ffi.new("struct launch_event")
+local out = ffi.new("struct launcher *[1]")
+local err = ffi.new("struct aimp_error")
+
+local function close_handle()
+  if not handle then
+    return
+  end
+  poll:stop()
+  poll:close()
+  C.aimp_launcher_close(handle)
+  handle, poll = nil, nil
+end
+
+local function lost()
+  close_handle()
+  local left = listeners
+  listeners, waiting = {}, nil
+  for _, listener in pairs(left) do
+    listener:on_exited(nil, 0)
+  end
+end
+
+local function dispatch()
+  local listener = listeners[event.id]
+  if event.kind == LAUNCH.LOST then
+    return lost()
+  elseif not listener then
+    return
+  elseif event.kind == LAUNCH.FORKED then
+    return listener:on_forked(event.pid, event.pidfd)
+  end
+  listeners[event.id] = nil
+  if event.kind == LAUNCH.FAILED then
+    listener:on_launch_failed(event.status)
+  else
+    listener:on_exited(event.status, event.max_rss_kib)
+  end
+end
+
+local function send_waiting()
+  while waiting and waiting[1] do
+    if C.aimp_launcher_fork(handle, waiting[1], err) ~= 0 then
+      return
+    end
+    table.remove(waiting, 1)
+  end
+  waiting = nil
+end
+
+local function on_readable()
+  while handle and C.aimp_launcher_next(handle, event) == 1 do
+    dispatch()
+  end
+  if handle and waiting then
+    send_waiting()
+  end
+end
+
+local function open()
+  if C.aimp_launcher_open(out, executable.path(), err) ~= 0 then
+    error(errors.new("START", "cannot start the worker template: " .. ffi.string(err.text)), 0)
+  end
+  handle = out[0]
+  poll = loop.uv.new_poll(C.aimp_launcher_fd(handle))
+  poll:start("r", function()
+    local ok, failure = xpcall(on_readable, debug.traceback)
+    if not ok then
+      io.stderr:write("aimp: ", tostring(failure), "\n")
+    end
+  end)
+  poll:unref()
+end
+
+--- A number for a process that is about to be started.
+function M.next_id()
+  last_id = last_id + 1
+  return last_id
+end
+
+--- Asks for a process. Its fds must stay open until M.is_sent(request) or failure;
+--- requests normally leave at once.
+---@param request ffi.cdata* struct launch_request, filled; request.id from next_id
+---@param listener aimp.LaunchListener
+---@return boolean sent   false: the request waits for room (its fds are still needed)
+function M.fork(request, listener)
+  if not handle then
+    open()
+  end
+  local rc = waiting and -3 or C.aimp_launcher_fork(handle, request, err)
+  if rc == -3 then -- AIMP_EAGAIN
+    waiting = waiting or {}
+    waiting[#waiting + 1] = request
+  elseif rc ~= 0 then
+    error(errors.new("START", "cannot start a worker: " .. ffi.string(err.text)), 0)
+  end
+  listeners[request.id] = listener
+  return rc == 0
+end
+
+--- Ends the template and with it every worker; their owners are told.
+function M.close()
+  if handle then
+    lost()
+  end
+end
+
+--- While a start or an exit is awaited the loop must not end.
+---@param wanted boolean
+function M.keep_alive(wanted)
+  if poll then
+    (wanted and poll.ref or poll.unref)(poll)
+  end
+end
+
+--- The template's pid, nil while there is none.
+function M.pid()
+  return handle and C.aimp_launcher_pid(handle)
+end
+
+return M

@@ -1,0 +1,123 @@
+--- The options of pools, submits and maps: names, types, bounds, defaults.
+-- SPDX-License-Identifier: MIT
+local check = require("aimp.check")
+local errors = require("aimp.errors")
+
+local M = {}
+
+local MAX_PROCESSES = 1024
+
+local function list_fault(value)
+  return type(value) ~= "table" and "must be a list" or nil
+end
+
+local function scheduler_fault(value)
+  if value == "round_robin" or value == "least_loaded" then
+    return nil
+  elseif type(value) == "string" then
+    local near = errors.nearest(value, { "round_robin", "least_loaded" })
+    return ("must be 'round_robin', 'least_loaded' or a scheduler object, got '%s'%s"):format(value,
+      near and (", did you mean '" .. near .. "'?") or "")
+  elseif type(value) ~= "table" then
+    return "must be 'round_robin', 'least_loaded' or a scheduler object"
+  end
+  for _, method in ipairs({ "register_queue", "register_process", "schedule_task", "complete_task" }) do
+    if type(value[method]) ~= "function" then
+      return ("has no method '%s'"):format(method)
+    end
+  end
+end
+
+---@class aimp.PoolOptions
+---@field processes? integer          workers; default aimp.cpu_count()
+---@field initializer? function       called once in each worker, with initargs; may wait
+---@field initargs? any[]
+---@field finalizer? function         called in a worker that ends in order; may wait
+---@field maxtasksperchild? integer   a worker is replaced after so many tasks, exactly; 0: never
+---@field childconcurrency? integer   tasks that one worker runs at once; default 16
+---@field queuecount? integer         queues between the pool and its workers; default 1
+---@field scheduler? string|table     "round_robin" (default), "least_loaded", or an object
+---@field loop_initializer? fun(uv)   called in each worker before the initializer, with luv
+---@field exception_handler? fun(err) called in the worker with the original error of a task
+---@field start_method? string        "forkserver" (default; "fork" is the same) or "spawn"
+---@field name? string                for messages
+---@field timeout? number             seconds a task may take from its start; default none
+---@field retries? integer            times a task runs again after its worker died; default 0
+local pool_schema = {
+  processes = { type = "integer", min = 1, max = MAX_PROCESSES },
+  initializer = { type = "callable" },
+  initargs = { check = list_fault, default = { n = 0 } },
+  finalizer = { type = "callable" },
+  maxtasksperchild = { type = "integer", min = 0, max = 2 ^ 31, default = 0 },
+  childconcurrency = { type = "integer", min = 1, max = 65536, default = 16 },
+  queuecount = { type = "integer", min = 1, default = 1 },
+  scheduler = { check = scheduler_fault, default = "round_robin" },
+  loop_initializer = { type = "callable" },
+  exception_handler = { type = "callable" },
+  start_method = { choices = { "forkserver", "fork", "spawn" } },
+  name = { type = "string", default = "pool" },
+  timeout = { type = "seconds", max = 4e6 },
+  retries = { type = "integer", min = 0, max = 2 ^ 31, default = 0 },
+}
+
+---@class aimp.SubmitOptions
+---@field timeout? number    seconds from the task's start; 0: none, also where the pool has one
+---@field retries? integer   after WORKER_DIED only
+---@field priority? integer  higher runs first; default 0
+---@field key? any           tasks with the same key run in the same worker
+---@field name? string       for messages
+local submit_schema = {
+  timeout = { type = "seconds", max = 4e6 },
+  retries = { type = "integer", min = 0, max = 2 ^ 31 },
+  priority = { type = "integer", min = -2 ^ 31, max = 2 ^ 31 - 1, default = 0 },
+  key = { type = "any" },
+  name = { type = "string" },
+}
+
+---@class aimp.MapOptions
+---@field chunksize? integer items a worker gets at once; default: about a millisecond's worth, measured
+---@field timeout? number    seconds for each item
+---@field retries? integer
+---@field priority? integer
+---@field window? integer    items that may be ahead of the consumer of a stream; default 16384
+local map_schema = {
+  chunksize = { type = "integer", min = 1, max = 2 ^ 20 },
+  timeout = { type = "seconds", max = 4e6 },
+  retries = { type = "integer", min = 0, max = 2 ^ 31 },
+  priority = { type = "integer", min = -2 ^ 31, max = 2 ^ 31 - 1, default = 0 },
+  window = { type = "integer", min = 1, max = 2 ^ 24, default = 16384 },
+}
+
+---@param opts any
+---@param level integer
+function M.pool(opts, level)
+  local options = check.options(level + 1, "aimp.Pool", opts, pool_schema)
+  options.processes = options.processes or require("aimp.core").cpu_count()
+  if options.queuecount > options.processes then
+    errors.raise_misuse(level + 2, "aimp.Pool: option 'queuecount' (%d) must be at most 'processes' (%d)",
+      options.queuecount, options.processes)
+  end
+  return options
+end
+
+function M.submit(opts, level)
+  local options = check.options(level + 1, "pool:submit", opts, submit_schema)
+  return options
+end
+
+---@param fname string "pool:map" or "pool:starmap"
+function M.map(fname, opts, level)
+  local options = check.options(level + 1, fname, opts, map_schema)
+  return options
+end
+
+--- Milliseconds for the C side; 0: none.
+---@param seconds number?
+function M.timeout_ms(seconds)
+  if not seconds or seconds == 0 then
+    return 0
+  end
+  return math.max(1, math.ceil(seconds * 1000))
+end
+
+return M
