@@ -19,6 +19,10 @@ local function is_integer(value)
   return type(value) == "number" and value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53
 end
 
+local function is_number(value)
+  return type(value) == "number" and value == value
+end
+
 local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < math.huge
 end
@@ -27,6 +31,7 @@ end
 local kinds = {
   any = { test = function() return true end, text = "any value" },
   callable = { test = is_callable, text = "a function" },
+  number = { test = is_number, text = "a number" },
   integer = { test = is_integer, text = "an integer" },
   seconds = { test = is_seconds, text = "a number of seconds, 0 or more" },
 }
@@ -66,9 +71,6 @@ end
 ---@param kind string   a Lua type, "integer", "callable", "seconds" or "any"
 ---@return any value
 function M.arg(level, fname, n, value, kind)
-  if type(value) == kind then
-    return value
-  end
   if kind:sub(-1) == "?" then
     if value == nil then
       return nil
@@ -119,9 +121,9 @@ end
 local function option_fault(value, rule)
   if rule.type and not matches(value, rule.type) then
     return string.format("must be %s, got %s", kind_text(rule.type), given(value))
-  elseif rule.min and not (value >= rule.min) then
+  elseif rule.min and value < rule.min then
     return string.format("must be at least %s, got %s", rule.min, given(value))
-  elseif rule.max and not (value <= rule.max) then
+  elseif rule.max and value > rule.max then
     return string.format("must be at most %s, got %s", rule.max, given(value))
   elseif rule.choices and not is_choice(value, rule.choices) then
     return choice_fault(value, rule.choices)
