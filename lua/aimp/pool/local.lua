@@ -1,0 +1,430 @@
+--- The backend that runs a pool's work in processes of this machine.
+---
+--- Joins the C pool (scheduler and channels), the supervisor (processes) and the
+--- codec. Above it, Pool and PoolResult know only: submit units for an owner, cancel them, and an
+--- owner's methods being called with what becomes of them:
+---
+---   owner:on_result(event, receiver)    items finished; read what you need, the payload dies at return
+---   owner:on_failed(index, count, err)  items settled without a result
+---
+--- It is a poller of aimp.loop. Loop thread only.
+-- SPDX-License-Identifier: MIT
+local bit = require("bit")
+local buffer = require("string.buffer")
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local codec = require("aimp.codec")
+local deaths = require("aimp.pool.deaths")
+local errors = require("aimp.errors")
+local launcher = require("aimp.pool.launcher")
+local loop = require("aimp.loop")
+local supervisor_module = require("aimp.pool.supervisor")
+local wire = require("aimp.pool.wire")
+
+local C, EVENT, FRAME, OUTCOME = aimp_ffi.C, aimp_ffi.EVENT, aimp_ffi.FRAME, aimp_ffi.OUTCOME
+local FLAG_ERROR = aimp_ffi.FLAG_ERROR
+local uv = loop.uv
+
+--- Events handled in one poll, so that tasks get their turn in between.
+local EVENTS_A_POLL = 2048
+--- Submits between two looks at what came back, when one goes on submitting without waiting.
+local SUBMITS_A_LOOK = 32
+local RING_BYTES = 2 ^ 18
+local CELLS = 4096
+local GRACE_MS = 1000
+local GROW_OWNERS = 1024
+
+---@class aimp.LocalBackend
+local Local = {}
+Local.__index = Local
+
+local M = {}
+
+--- Arenas take payloads up to about half their size; many workers get smaller ones.
+local function arena_bytes(processes)
+  if processes <= 8 then
+    return 2 ^ 21
+  end
+  return processes <= 32 and 2 ^ 19 or 2 ^ 17
+end
+
+local function new_c_pool(options, max_slots)
+  local config, err = ffi.new("struct aimp_pool_config"), ffi.new("struct aimp_error")
+  config.sched.max_slots = max_slots
+  config.sched.queues = options.queuecount
+  config.sched.concurrency = options.childconcurrency
+  config.sched.quota = options.maxtasksperchild
+  config.sched.cells = math.min(65536, math.max(CELLS, options.childconcurrency + 1024))
+  config.sched.grace_ms = GRACE_MS
+  config.ring_bytes, config.arena_bytes = RING_BYTES, arena_bytes(options.processes)
+  local pool = C.aimp_pool_new(config, err)
+  if pool == nil then
+    error(errors.new("START", "cannot make a pool: " .. ffi.string(err.text)), 0)
+  end
+  return pool
+end
+
+local function new_sender(self)
+  return codec.sender({
+    from_worker = false,
+    what = "argument",
+    define = function(key, blob)
+      return tonumber(C.aimp_pool_define(self.pool, key, blob, #blob))
+    end,
+    forget = function(key)
+      if not self.closed then
+        C.aimp_pool_forget(self.pool, key)
+      end
+    end,
+  })
+end
+
+local function new_supervisor(self, count)
+  return supervisor_module.new({
+    C = C,
+    pool = self.pool,
+    launcher = launcher,
+    timer = loop.timer,
+    spawn = self.options.start_method == "spawn",
+    configure = function(worker) self:configure(worker) end,
+    drain_events = function() self:drain_events() end,
+    on_ready = function() self.on_change() end,
+    on_gone = function(_, death) return self:remember(death) end,
+    on_broken = function(failure) self:break_pool(failure) end,
+    on_change = function() self.on_change() end,
+  }, count)
+end
+
+---@param options aimp.PoolOptions checked
+---@param max_slots integer  workers that resize may reach
+---@param on_change fun()    processes came, went or failed
+---@return aimp.LocalBackend
+function M.new(options, max_slots, on_change)
+  local self = setmetatable({
+    options = options,
+    pool = new_c_pool(options, max_slots),
+    on_change = on_change,
+    owners = {}, free_owners = {}, free_count = 0, owner_count = 0,
+    units = ffi.new("uint64_t[?]", GROW_OWNERS), units_capacity = GROW_OWNERS,
+    outstanding = 0,            -- items submitted and not settled
+    submits = 0,                -- since the last look at what came back
+    deaths = {}, death_count = 0,
+    receivers = {},             -- by slot: what its worker defined
+    spec = ffi.new("struct sched_spec"),
+    unit = ffi.new("uint64_t[1]"),
+    event = ffi.new("struct aimp_event"),
+    closed = false, broken = nil,
+    is_polling = false,
+    on_notes = nil,
+  }, Local)
+  self.sender = new_sender(self)
+  self.supervisor = new_supervisor(self, options.processes)
+  self.wake = uv.new_poll(C.aimp_pool_wake_fd(self.pool))
+  self.wake:start("r", function()
+    C.aimp_pool_drain_wake(self.pool)
+  end)
+  self.wake:unref()
+  self.ticker = uv.new_timer()
+  self.ticker:unref()
+  loop.add_poller(self)
+  return self
+end
+
+function Local:start()
+  self.supervisor:fill()
+end
+
+-- ---- what a new process is told ----
+
+local function worker_config(self)
+  local arg = {}
+  for i, value in pairs(_G.arg or {}) do
+    arg[i] = tostring(value)
+  end
+  return {
+    pool = self.options.name,
+    concurrency = self.options.childconcurrency,
+    cwd = uv.cwd(),
+    path = package.path,
+    cpath = package.cpath,
+    arg = arg,
+    env = uv.os_environ(),
+    seed = math.random(2 ^ 31),
+  }
+end
+
+local function post(self, worker, kind, tag, text)
+  C.aimp_pool_post(self.pool, worker.slot, kind, 0, tag, text, #text)
+end
+
+--- START, the definitions that the hooks need, and the hooks themselves. The values that
+--- they capture are the ones of now.
+function Local:configure(worker)
+  local options = self.options
+  self.receivers[worker.slot] = codec.receiver({ from_worker = true, peer = self.sender })
+  post(self, worker, FRAME.START, 0, buffer.encode(worker_config(self)))
+  local buf = buffer.new()
+  local format, needs = self.sender:pack(buf, 1, {
+    initializer = options.initializer,
+    initargs = options.initargs,
+    finalizer = options.finalizer,
+    exception_handler = options.exception_handler,
+    loop_initializer = options.loop_initializer,
+  })
+  C.aimp_pool_post_definitions(self.pool, worker.slot, needs or 0)
+  post(self, worker, FRAME.NOTE, format, buf:tostring())
+end
+
+-- ---- owners ----
+
+local function grow_units(self, count)
+  local larger = ffi.new("uint64_t[?]", count)
+  ffi.copy(larger, self.units, self.units_capacity * 8)
+  self.units, self.units_capacity = larger, count
+end
+
+--- A number under which the C side speaks of the owner.
+function Local:add_owner(owner)
+  local id
+  local free = self.free_count
+  if free > 0 then
+    id = self.free_owners[free]
+    self.free_count = free - 1
+  else
+    id = self.owner_count + 1
+    self.owner_count = id
+    if id >= self.units_capacity then
+      grow_units(self, self.units_capacity * 2)
+    end
+  end
+  self.owners[id] = owner
+  return id
+end
+
+function Local:remove_owner(id)
+  self.owners[id] = false
+  self.free_count = self.free_count + 1
+  self.free_owners[self.free_count] = id
+end
+
+-- ---- submitting ----
+
+--- Raises why nothing can be submitted now.
+local function refuse(self)
+  if self.broken then
+    error(self.broken, 0)
+  end
+  error(errors.new("CLOSED", ("pool '%s' is closed"):format(self.options.name)), 0)
+end
+
+--- Sends the unit that self.spec describes.
+function Local:submit(id, count, data, len)
+  if self.closed or self.broken then
+    refuse(self)
+  end
+  local spec = self.spec
+  spec.owner, spec.count = id, count
+  local rc = C.aimp_pool_submit(self.pool, spec, data, len, self.unit)
+  if rc < 0 then
+    error(errors.new("START", "no memory to queue a task"), 0)
+  end
+  self.units[id] = self.unit[0]
+  self.outstanding = self.outstanding + count
+  if rc == 1 then
+    self.submits = self.submits + 1
+    if self.submits >= SUBMITS_A_LOOK then
+      self:poll()
+    end
+  end
+end
+
+function Local:cancel(id)
+  C.aimp_pool_cancel(self.pool, self.units[id])
+  self:schedule_tick()
+end
+
+function Local:cancel_group(group)
+  C.aimp_pool_cancel_group(self.pool, group)
+end
+
+-- ---- what comes back ----
+
+function Local:remember(death)
+  self.death_count = self.death_count + 1
+  self.deaths[self.death_count] = death
+  return self.death_count
+end
+
+local function outcome_error(self, event, owner)
+  local name = owner.name or "a task"
+  if event.outcome == OUTCOME.CANCELLED then
+    return errors.new("CANCELLED", ("%s was cancelled before it ran"):format(name), { task = owner.name })
+  end
+  local death = self.deaths[event.death]
+  if event.outcome == OUTCOME.TIMED_OUT then
+    return errors.new("TIMEOUT", ("%s did not end within its timeout; its worker (pid %s) was killed"):format(
+      name, death and death.pid or "unknown"), { task = owner.name, pid = death and death.pid })
+  end
+  return deaths.worker_died(death, name)
+end
+
+local function take_frame(self, event)
+  local kind, slot = event.frame_kind, event.slot
+  if kind == FRAME.HELLO then
+    self.supervisor:on_frame(slot, kind)
+  elseif kind == FRAME.READY then
+    local failure
+    if bit.band(event.flags, FLAG_ERROR) ~= 0 then
+      failure = wire.unpack_error(self.receivers[slot], event.tag + 256, event.data, event.len)
+      failure.message = ("worker %d cannot start: initializer: %s"):format(slot + 1, failure.message)
+    end
+    self.supervisor:on_frame(slot, kind, failure)
+  elseif kind == FRAME.DEFINE_UP then
+    pcall(self.receivers[slot].define, self.receivers[slot], event.key, ffi.string(event.data, event.len))
+  end
+end
+
+-- One event that is no plain result.
+local function take_event(self, event)
+  local kind = event.kind
+  if kind == EVENT.OUTCOME then
+    local owner = self.owners[event.owner]
+    self.outstanding = self.outstanding - event.count
+    if owner then
+      owner:on_failed(tonumber(event.index), event.count, outcome_error(self, event, owner), self)
+    end
+  elseif kind == EVENT.FRAME then
+    take_frame(self, event)
+  end
+end
+
+--- Handles at most `max` events.
+function Local:drain_events(max)
+  local event, pool, owners = self.event, self.pool, self.owners
+  local handled = 0
+  max = max or math.huge
+  while handled < max and C.aimp_pool_next(pool, event) ~= 0 do
+    handled = handled + 1
+    if event.kind == 1 then -- EVENT.RESULT, the hot one
+      self.outstanding = self.outstanding - event.count
+      local owner = owners[event.owner]
+      if owner then
+        owner:on_result(event, self.receivers[event.slot], self)
+      end
+    else
+      take_event(self, event)
+    end
+  end
+  return handled
+end
+
+--- Reads what came and sends what can be sent. Not re-entered: an owner that submits from its method
+--- is served by the round that called it.
+function Local:poll()
+  if self.is_polling or self.freed then
+    return false
+  end
+  self.is_polling, self.submits = true, 0
+  local handled = self:drain_events(EVENTS_A_POLL)
+  if handled > 0 then
+    C.aimp_pool_run(self.pool)
+    self.supervisor:sweep()
+  end
+  self.is_polling = false
+  if handled > 0 then
+    self.on_change()
+  end
+  return handled > 0
+end
+
+function Local:busy()
+  return self.outstanding > 0 or self.is_awaited or false
+end
+
+function Local:spin()
+  return C.aimp_pool_spin(self.pool) ~= 0
+end
+
+local function tick(self)
+  self.ticking = false
+  C.aimp_pool_tick(self.pool)
+end
+
+function Local:schedule_tick()
+  local in_ns = C.aimp_pool_tick_in_ns(self.pool)
+  if in_ns < 0 then
+    return
+  end
+  self.ticking = true
+  self.ticker:start(math.ceil(in_ns / 1e6), 0, function()
+    tick(self)
+  end)
+end
+
+-- The loop must stay alive exactly while an answer is awaited.
+local function hold_loop(self, wanted)
+  if wanted ~= self.holds_loop then
+    self.holds_loop = wanted
+    if wanted then
+      self.wake:ref()
+    else
+      self.wake:unref()
+    end
+  end
+end
+
+function Local:sleep_begin()
+  if C.aimp_pool_sleep_begin(self.pool) == 0 then
+    return false
+  end
+  hold_loop(self, self:busy())
+  self:schedule_tick()
+  return true
+end
+
+function Local:sleep_end()
+  C.aimp_pool_sleep_end(self.pool)
+end
+
+-- ---- ending ----
+
+--- Everything that is not settled fails with `err`.
+function Local:fail_all(err)
+  for id = 1, self.owner_count do
+    local owner = self.owners[id]
+    if owner then
+      self.owners[id] = false
+      owner:on_abandoned(err)
+    end
+  end
+  self.outstanding = 0
+end
+
+function Local:break_pool(failure)
+  self.broken = failure
+  self:fail_all(failure)
+  self.on_change()
+end
+
+--- Kills the workers; what is not settled fails with `err`.
+function Local:kill(err)
+  self.closed = true
+  self.supervisor:kill_all()
+  self:fail_all(err)
+end
+
+--- Frees the C side; only when no process is left.
+function Local:free()
+  if self.freed then
+    return
+  end
+  self.closed, self.freed = true, true
+  loop.remove_poller(self)
+  self.wake:stop()
+  self.wake:close()
+  self.ticker:stop()
+  self.ticker:close()
+  C.aimp_pool_free(self.pool)
+end
+
+return M

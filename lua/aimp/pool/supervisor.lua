@@ -1,0 +1,320 @@
+--- The worker processes of one pool: starts them, watches them, replaces them.
+---
+---            launch ok        HELLO, init ok          quota used up, resize, close
+---   vacant ──► launching ──► starting ──► ready ──► draining ──► stopping ──► vacant
+---      ▲            └───────────┴───────────┴─ process ended, or never came up ──┘
+---
+--- A process that ends before it was ever ready counts as a failed start: the next one waits
+--- (back-off), and after MAX_FAILURES in a row the circuit breaker opens and the
+--- pool fails fast with the last failure. Time and processes are injected by specs.
+-- SPDX-License-Identifier: MIT
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local deaths = require("aimp.pool.deaths")
+local errors = require("aimp.errors")
+
+local FRAME = aimp_ffi.FRAME
+
+--- A process must say HELLO within this time; its initializer may take as long as it likes.
+local HANDSHAKE_S = 10
+local MAX_FAILURES = 3
+local BACKOFF_S = 0.1
+
+local moves = {
+  vacant = { launching = true },
+  launching = { starting = true, vacant = true },
+  starting = { ready = true, vacant = true },
+  ready = { draining = true, vacant = true },
+  draining = { stopping = true, vacant = true },
+  stopping = { vacant = true },
+}
+
+---@class aimp.WorkerSlot
+---@field slot integer        0 ..
+---@field number integer      slot + 1, as users see it
+---@field state string        a key of `moves`
+---@field pid? integer
+---@field launch_id integer
+---@field restarts integer
+---@field was_ready boolean   of the present process
+---@field failure? aimp.Error its initializer's error
+
+---@class aimp.Supervisor
+local Supervisor = {}
+Supervisor.__index = Supervisor
+
+local M = {}
+
+---@class aimp.SupervisorHost   what the supervisor needs of its pool
+---@field C table               the C functions
+---@field pool ffi.cdata*       struct aimp_pool
+---@field launcher table        aimp.pool.launcher or a double
+---@field timer fun(seconds, fn, arg): {stop: fun(self)}
+---@field spawn boolean         start method "spawn"
+---@field configure fun(worker) posts START, definitions and the init note
+---@field drain_events fun()    reads everything that workers have sent
+---@field on_ready fun(worker)
+---@field on_gone fun(worker, death: aimp.Death): integer  the death's number for the C side
+---@field on_broken fun(err: aimp.Error)  the circuit breaker opened
+---@field on_change fun()       something changed that join() may wait for
+
+---@param host aimp.SupervisorHost
+---@param count integer workers wanted
+---@return aimp.Supervisor
+function M.new(host, count)
+  return setmetatable({
+    host = host,
+    wanted = count,
+    workers = {},        ---@type aimp.WorkerSlot[]  by slot + 1
+    by_slot_live = 0,    -- processes that exist or are being made
+    failures = 0,        -- failed starts in a row
+    broken = nil,        -- the breaker's error
+    closing = false,     -- no replacements without work
+    respawn = true,
+  }, Supervisor)
+end
+
+local function move(worker, state)
+  if not moves[worker.state][state] then
+    error(("internal: worker %d cannot go from %s to %s"):format(worker.number, worker.state, state))
+  end
+  worker.state = state
+end
+
+function Supervisor:worker_at(slot)
+  local worker = self.workers[slot + 1]
+  if not worker then
+    worker = { slot = slot, number = slot + 1, state = "vacant", restarts = -1, was_ready = false }
+    self.workers[slot + 1] = worker
+  end
+  return worker
+end
+
+-- ---- starting ----
+
+local Listener = {}
+Listener.__index = Listener
+
+local function stop_timer(worker)
+  if worker.timer then
+    worker.timer:stop()
+    worker.timer = nil
+  end
+end
+
+local function handshake_failed(worker)
+  worker.timer = nil
+  worker.failure = errors.new("START", ("worker %d did not come up within %g s"):format(worker.number, HANDSHAKE_S))
+  worker.supervisor:kill(worker, 9)
+end
+
+--- Starts the process of a vacant slot.
+function Supervisor:start(slot)
+  local host, worker = self.host, self:worker_at(slot)
+  local request, err = ffi.new("struct launch_request"), ffi.new("struct aimp_error")
+  if host.C.aimp_pool_open_slot(host.pool, slot, request, err) ~= 0 then
+    return self:start_failed(worker, errors.new("START", ("cannot start worker %d: %s"):format(worker.number,
+      ffi.string(err.text))))
+  end
+  move(worker, "launching")
+  self.by_slot_live = self.by_slot_live + 1
+  worker.supervisor, worker.request, worker.failure, worker.pid = self, request, nil, nil
+  worker.was_ready, worker.launch_id = false, host.launcher.next_id()
+  worker.restarts = worker.restarts + 1
+  request.id, request.worker, request.spawn = worker.launch_id, worker.number, host.spawn and 1 or 0
+  host.configure(worker)
+  local listener = setmetatable({ worker = worker, supervisor = self }, Listener)
+  local ok, failure = pcall(host.launcher.fork, request, listener)
+  if not ok then
+    return self:vacate(worker, deaths.describe(worker.number), failure)
+  end
+  worker.timer = host.timer(HANDSHAKE_S, handshake_failed, worker)
+end
+
+function Listener:on_forked(pid, pidfd)
+  local worker, host = self.worker, self.supervisor.host
+  host.C.aimp_pool_launched(host.pool, worker.slot, worker.request)
+  host.C.aimp_pool_set_pidfd(host.pool, worker.slot, pidfd)
+  worker.pid = pid
+  if worker.state == "launching" then
+    move(worker, "starting")
+  end
+  if worker.must_die then
+    self.supervisor:kill(worker, worker.must_die)
+  end
+end
+
+function Listener:on_launch_failed(errno)
+  local worker = self.worker
+  self.supervisor:vacate(worker, deaths.describe(worker.number),
+    errors.new("START", ("cannot fork worker %d: errno %d"):format(worker.number, errno)))
+end
+
+function Listener:on_exited(status)
+  local worker = self.worker
+  local death = deaths.describe(worker.number, worker.pid, status)
+  self.supervisor.host.drain_events() -- what it sent before it died still counts
+  self.supervisor:vacate(worker, death, worker.failure)
+end
+
+--- A frame of the worker's life.
+---@param kind integer  HELLO or READY
+---@param failure? aimp.Error  of the initializer
+function Supervisor:on_frame(slot, kind, failure)
+  local worker = self.workers[slot + 1]
+  if kind == FRAME.HELLO then
+    stop_timer(worker)
+  elseif failure then
+    worker.failure = failure
+    self:kill(worker, 9)
+  elseif worker.state == "starting" or worker.state == "launching" then
+    if worker.state == "launching" then
+      move(worker, "starting") -- its first words overtook the launcher's
+    end
+    move(worker, "ready")
+    worker.was_ready, self.failures = true, 0
+    self.host.C.aimp_pool_ready(self.host.pool, slot)
+    self.host.on_ready(worker)
+  end
+end
+
+-- ---- ending ----
+
+--- Signals the process, now or as soon as it exists.
+function Supervisor:kill(worker, signal_number)
+  if worker.state == "vacant" then
+    return
+  end
+  if not worker.pid then
+    worker.must_die = signal_number
+    return
+  end
+  self.host.C.aimp_pool_signal(self.host.pool, worker.slot, signal_number)
+end
+
+--- The process is gone, or never was: its work is settled, the slot free.
+function Supervisor:vacate(worker, death, failure)
+  local host = self.host
+  local was_ready, expected = worker.was_ready, worker.state == "stopping"
+  stop_timer(worker)
+  host.C.aimp_pool_launched(host.pool, worker.slot, worker.request)
+  move(worker, "vacant")
+  worker.must_die, worker.pid = nil, nil
+  self.by_slot_live = self.by_slot_live - 1
+  host.C.aimp_pool_gone(host.pool, worker.slot, host.on_gone(worker, death))
+  if not was_ready and not expected and self.respawn then
+    return self:start_failed(worker, failure or errors.new("START",
+      ("worker %d (pid %s) %s before it was ready"):format(worker.number, death.pid or "unknown", death.how)))
+  end
+  self:fill()
+  host.on_change()
+end
+
+local function retry_start(worker)
+  worker.backoff = nil
+  worker.supervisor:fill()
+end
+
+function Supervisor:start_failed(worker, failure)
+  worker.supervisor = self
+  self.failures = self.failures + 1
+  if self.failures >= MAX_FAILURES then
+    self.broken = failure
+    self.respawn = false
+    self.host.on_broken(failure)
+  else
+    worker.backoff = self.host.timer(BACKOFF_S * 2 ^ (self.failures - 1), retry_start, worker)
+  end
+  self.host.on_change()
+end
+
+--- Starts processes until the wanted number is up.
+function Supervisor:fill()
+  for slot = 0, self.wanted - 1 do
+    local worker = self:worker_at(slot)
+    if self.respawn and worker.state == "vacant" and not worker.backoff then
+      self:start(slot)
+    end
+  end
+end
+
+--- Lets the worker finish what it claimed, then end in order.
+function Supervisor:retire(worker)
+  if worker.state == "ready" then
+    move(worker, "draining")
+    self.host.C.aimp_pool_drain(self.host.pool, worker.slot)
+  end
+  self:check_retired(worker)
+end
+
+--- Sends STOP to a draining worker once it holds nothing.
+function Supervisor:check_retired(worker)
+  local host = self.host
+  if worker.state == "draining" and host.C.aimp_pool_slot_is_idle(host.pool, worker.slot) ~= 0 then
+    move(worker, "stopping")
+    host.C.aimp_pool_post(host.pool, worker.slot, FRAME.STOP, 0, 0, nil, 0)
+  end
+end
+
+--- After a round of events: workers whose quota is used up, or that finished draining.
+function Supervisor:sweep()
+  local host = self.host
+  for _, worker in ipairs(self.workers) do
+    if worker.state == "ready" and host.C.aimp_pool_slot_is_spent(host.pool, worker.slot) ~= 0 then
+      self:retire(worker)
+    elseif worker.state == "draining" then
+      self:check_retired(worker)
+    end
+  end
+end
+
+--- Another number of workers; the ones beyond it finish what they hold.
+function Supervisor:resize(count)
+  local before = self.wanted
+  self.wanted = count
+  for slot = count, before - 1 do
+    local worker = self:worker_at(slot)
+    if worker.state == "ready" then
+      self:retire(worker)
+    else
+      self:kill(worker, 9)
+    end
+    self.host.C.aimp_pool_remove_slot(self.host.pool, slot)
+  end
+  self:fill()
+end
+
+local function drop_backoff(worker)
+  if worker.backoff then
+    worker.backoff:stop()
+    worker.backoff = nil
+  end
+end
+
+--- No replacements from now on; every worker is asked to finish.
+function Supervisor:stop_all()
+  self.respawn = false
+  for _, worker in ipairs(self.workers) do
+    drop_backoff(worker)
+    if worker.state == "ready" or worker.state == "draining" then
+      self:retire(worker)
+    elseif worker.state ~= "vacant" and worker.state ~= "stopping" then
+      self:kill(worker, 9)
+    end
+  end
+end
+
+--- No replacements; every worker is killed.
+function Supervisor:kill_all()
+  self.respawn = false
+  for _, worker in ipairs(self.workers) do
+    drop_backoff(worker)
+    self:kill(worker, 9)
+  end
+end
+
+function Supervisor:is_empty()
+  return self.by_slot_live == 0
+end
+
+return M

@@ -1,0 +1,116 @@
+--- Payloads of calls and results, on the parent's side; worker/reply.lua and worker/batch.lua are the other end.
+-- SPDX-License-Identifier: MIT
+local bit = require("bit")
+local buffer = require("string.buffer")
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local errors = require("aimp.errors")
+
+local TAG = aimp_ffi.TAG
+local band, rshift, lshift = bit.band, bit.rshift, bit.lshift
+local type = type
+
+local M = {}
+
+local numbers_of = ffi.typeof("const double *")
+local scratch, numbers, capacity = buffer.new(), ffi.new("double[1024]"), 1024
+
+-- Items lo..hi as packed doubles; false when one of them is no number.
+local function fill_numbers(items, lo, hi)
+  local count = hi - lo + 1
+  if count > capacity then
+    while capacity < count do
+      capacity = capacity * 2
+    end
+    numbers = ffi.new("double[?]", capacity)
+  end
+  local out = numbers
+  for i = lo, hi do
+    local item = items[i]
+    if type(item) ~= "number" then
+      return false
+    end
+    out[i - lo] = item
+  end
+  return true
+end
+
+--- Packs items lo..hi of a list for a map or, with `spread`, a starmap.
+--- The bytes are borrowed until the next call of this module.
+---@param sender table  codec sender
+---@return integer tag, integer needs, ffi.cdata* data, integer len
+function M.pack_items(sender, items, lo, hi, spread)
+  local count = hi - lo + 1
+  if not spread and fill_numbers(items, lo, hi) then
+    return TAG.NUMBERS + lshift(count, 8), 0, numbers, count * 8
+  end
+  scratch:reset()
+  local format, needs = sender:pack_list(scratch, items, lo, hi)
+  local data, len = scratch:ref()
+  return (spread and TAG.MULTI or TAG.LIST) + format + lshift(count, 8), needs or 0, data, len
+end
+
+--- Packs the arguments of one call.
+function M.pack_args(sender, n, ...)
+  scratch:reset()
+  local format, needs = sender:pack(scratch, n, ...)
+  local data, len = scratch:ref()
+  return format + lshift(n, 8), needs or 0, data, len
+end
+
+-- ---- results ----
+
+local function decode_failed(err)
+  if errors.is(err, "DECODE") then
+    return err
+  end
+  return errors.new("DECODE", "cannot read what the worker sent: " .. errors.describe(err))
+end
+
+--- The results of one call. Hot for one plain value.
+---@return boolean ok, any ...  false and a DECODE error
+function M.unpack_values(receiver, tag, data, len)
+  scratch:set(data, len)
+  local n = rshift(tag, 8)
+  if n == 0 then
+    return true
+  end
+  return pcall(receiver.unpack, receiver, scratch, band(tag, 0xff), n)
+end
+
+--- An error that a worker reported, as an object.
+function M.unpack_error(receiver, tag, data, len)
+  local ok, value = M.unpack_values(receiver, tag, data, len)
+  if not ok or type(value) ~= "table" then
+    return decode_failed(value)
+  end
+  local code = errors.codes[value.code] and value.code or "REMOTE"
+  local text = type(value.message) == "string" and value.message or errors.describe(value.message)
+  local traceback = type(value.traceback) == "string" and value.traceback or nil
+  return errors.new(code, text,
+    { traceback = traceback, cause = value.cause, pid = tonumber(value.pid), task = value.task })
+end
+
+--- Hands the results of a batch frame to store(owner, index, n, value, values): `values` is the list of
+--- all values, set only where there is more than one.
+---@return aimp.Error? failure  the frame could not be decoded: none of its items was stored
+function M.unpack_batch(receiver, tag, data, len, first, count, out)
+  local format = band(tag, 0xff)
+  if format == TAG.NUMBERS then
+    return out:store_numbers(first, count, ffi.cast(numbers_of, data))
+  elseif format == TAG.EMPTY then
+    return out:store_nils(first, count)
+  end
+  local is_multi = format >= TAG.MULTI
+  scratch:set(data, len)
+  local ok, list = pcall(receiver.unpack_list, receiver, scratch, format - (is_multi and TAG.MULTI or TAG.LIST), count)
+  if not ok or type(list) ~= "table" then
+    return decode_failed(list)
+  end
+  if not is_multi then
+    return out:store_list(first, count, list)
+  end
+  return out:store_multi(first, count, list)
+end
+
+return M
