@@ -33,19 +33,21 @@ enum channel_side { CHANNEL_PARENT, CHANNEL_WORKER };
 
 /* What a frame is. The kinds above 64 go from the worker to the parent. */
 enum frame_kind {
-    FRAME_START = 1, /* the worker's configuration, always the first frame */
-    FRAME_DEFINE,    /* fn = key, payload = a definition for the codec */
-    FRAME_FORGET,    /* fn = key: the definition is not needed any more */
-    FRAME_CALL,      /* a unit: items [first, first+count) of payload, claimed through `cell` */
-    FRAME_CANCEL,    /* cancel item `first` of the unit in `cell` at its wait */
-    FRAME_STOP,      /* finish what runs, run the finalizer, exit 0 */
-    FRAME_NOTE,      /* a message between the Lua sides: payload, tag = what */
+    FRAME_START = 1,  /* the worker's configuration, always the first frame */
+    FRAME_DEFINE,     /* fn = key, payload = a definition for the codec */
+    FRAME_FORGET,     /* fn = key: the definition is not needed any more */
+    FRAME_CALL,       /* a unit: items [first, first+count) of payload, claimed through `cell` */
+    FRAME_CANCEL,     /* cancel item `first` of the unit in `cell` at its wait */
+    FRAME_STOP,       /* finish what runs, run the finalizer, exit 0 */
+    FRAME_NOTE,       /* a message between the Lua sides: payload, tag = what */
+    FRAME_DOWN_END,   /* no kind: stays behind the last one towards the worker */
     FRAME_HELLO = 65, /* the worker took its configuration */
     FRAME_READY,      /* the initializer ran; FRAME_ERROR with payload: it failed */
     FRAME_RESULT,     /* results of items [first, first+count); see flags */
     FRAME_OVERDUE,    /* item `first` of `cell` ignored its cancellation: end me */
     FRAME_NOTE_UP,    /* as FRAME_NOTE, towards the parent */
     FRAME_DEFINE_UP,  /* as FRAME_DEFINE, for what results refer to */
+    FRAME_UP_END,     /* no kind: stays behind the last one towards the parent */
 };
 
 enum frame_flag {
@@ -90,8 +92,8 @@ int aimp__channel_create(struct channel **out, const struct channel_sizes *sizes
 /* The worker's view of a channel that a parent created. Takes nothing: memfd may
  * be closed afterwards. AIMP_ECORRUPT when the header makes no sense,
  * AIMP_EVERSION when it was made by another version. */
-int aimp__channel_attach(struct channel **out, int memfd, int ctl_fd, int wake_fd,
-                         int peer_wake_fd, struct aimp_error *err);
+int aimp__channel_attach(struct channel **out, int memfd, int ctl_fd, int wake_fd, int peer_wake_fd,
+                         struct aimp_error *err);
 
 /* The channel's memfd, owned by the channel (parent side; -1 on the worker's). */
 int aimp__channel_memfd(const struct channel *channel);
@@ -101,23 +103,29 @@ void aimp__channel_free(struct channel *channel);
 
 /* Sends one frame; the payload is copied, the caller's memory is free at return.
  * Does not wake the peer (aimp__channel_wake_peer, once a batch).
- * return: 0; AIMP_EFULL (no room now; nothing was sent; also when the socket is
- * full, or no memfd can be had for a one-shot: err tells); AIMP_ECORRUPT */
+ * return: 0; AIMP_EFULL: nothing was sent. With err->os_errno 0 there is no room
+ * now, and this side is rung when there is; otherwise the system refused the memory
+ * or fd for a one-shot, nobody rings, and a retry is the caller's choice.
+ * AIMP_ECORRUPT; AIMP_ECLOSED (one-shots only: the peer is gone); AIMP_EINVAL (a
+ * payload that needs the socket, and there is none) */
 int aimp__channel_send(struct channel *channel, const struct frame *frame, const void *payload,
                        struct aimp_error *err);
 
 /* Takes the next frame. *payload points to a private copy that lives until the
- * next receive on this channel (for a one-shot: a private read-only mapping that
- * cannot change any more, because it is sealed). Space in the ring and the arena is
- * free again at return. Small frames cost no system call.
- * return: 1 got one; 0 nothing there; AIMP_ECORRUPT; AIMP_ENOMEM */
+ * next receive on this channel, for a one-shot a private mapping of sealed memory;
+ * either may be written to, is never NULL and is aligned for any type. Space in
+ * the ring and the arena is free again at return. Small frames cost no system call.
+ * The parent takes only kinds above 64, the worker only those below.
+ * return: 1 got one; 0 nothing there; AIMP_ECORRUPT (for ever: every later call
+ * says so); AIMP_ENOMEM (nothing was taken, try again) */
 int aimp__channel_receive(struct channel *channel, struct frame *frame, const void **payload,
                           struct aimp_error *err);
 
 /* True when a frame waits to be received (one acquire load). */
 bool aimp__channel_has_input(const struct channel *channel);
 
-/* True when a send failed with AIMP_EFULL and the peer has made room since. */
+/* True when a send failed with AIMP_EFULL and the peer has made the room that it
+ * needed; may stay true until the next sleep, and then ends one sleep_begin. */
 bool aimp__channel_has_room(const struct channel *channel);
 
 /* Rings the peer's eventfd if it sleeps (exchange asleep 1 -> 0). Call after a
@@ -125,8 +133,11 @@ bool aimp__channel_has_room(const struct channel *channel);
  * waits for it (the peer's has_room wait also sets asleep). */
 void aimp__channel_wake_peer(struct channel *channel);
 
-/* Announces that this side is about to sleep on its eventfd.
- * return: true, sleep now; false, something came in between (asleep is withdrawn). */
+/* Announces that this side is about to sleep on its eventfd, until input or, after
+ * AIMP_EFULL, room comes. Always true for a corrupt channel: nothing comes of it.
+ * return: true, sleep now; false, something came in between (asleep is withdrawn).
+ * When that was room, has_room is true until the next sleep_begin or failed send;
+ * a caller that does not retry by then is not woken for it again. */
 bool aimp__channel_sleep_begin(struct channel *channel);
 
 /* After waking for whatever reason; cheap. The caller drains the eventfd when it
@@ -150,17 +161,18 @@ uint32_t aimp__cell_claim(struct channel *channel, uint32_t cell, uint32_t gener
 void aimp__cell_progress(struct channel *channel, uint32_t cell, uint32_t item);
 
 /* Parent: takes back at most `max` unclaimed items from the tail by CAS on end.
- * Returns how many: items [old end - n, old end) are the parent's again. */
+ * Returns how many: items [old end - n, old end) are the parent's again.
+ * 0 also when the cell is corrupt, which the next call on the channel reports. */
 uint32_t aimp__cell_take_back(struct channel *channel, uint32_t cell, uint32_t max);
 
 /* Parent: the state of a cell, as far as it is plausible.
- * first/count as given to open. return: 0 or AIMP_ECORRUPT */
+ * return: 0 or AIMP_ECORRUPT (for ever, as with receive) */
 struct cell_state {
-    uint32_t next;      /* first unclaimed item */
-    uint32_t end;       /* first item after the unit */
-    uint32_t running;   /* last item the worker started, or first - 1 (may be UINT32_MAX) */
-    uint64_t claim_ns;  /* CLOCK_MONOTONIC of the last claim, 0 before; unchecked, a hint */
+    uint32_t next;     /* first unclaimed item */
+    uint32_t end;      /* first item after the unit */
+    uint32_t running;  /* last item the worker started, or first - 1 (may be UINT32_MAX) */
+    uint64_t claim_ns; /* CLOCK_MONOTONIC of the last claim, 0 before; unchecked, a hint */
 };
-int aimp__cell_read(const struct channel *channel, uint32_t cell, struct cell_state *out);
+int aimp__cell_read(struct channel *channel, uint32_t cell, struct cell_state *out);
 
 #endif

@@ -1,0 +1,218 @@
+/* Sending and receiving frames; the contract is in channel.h.
+ *
+ * A frame is written in full before one store of the ring's head makes it
+ * visible, and copied out in full before one store of the ring's tail gives it
+ * back. So whoever dies in between, the other side sees whole frames only. */
+/* SPDX-License-Identifier: MIT */
+#include "base/failpoint.h"
+#include "ipc/channel_state.h"
+
+#include <string.h>
+
+#define HEADER sizeof(struct wire_frame)
+
+static int no_room(struct channel *channel, uint32_t what, uint64_t at, struct aimp_error *err)
+{
+    aimp__sleeper_want(&channel->sleeper, what, at);
+    return aimp__error_set(err, AIMP_EFULL, "no room for a frame now");
+}
+
+/* Room for a frame in the ring; what fails is told and marked. */
+static inline int reserve(struct channel *channel, uint64_t size, void **out,
+                          struct aimp_error *err)
+{
+    struct ring_writer *ring = &channel->out;
+    int rc = aimp__ring_reserve(ring, size, out);
+    if (__builtin_expect(rc == 0, 1))
+        return 0;
+    if (rc == AIMP_EFULL)
+        return no_room(channel, SLEEP_FOR_RING, ring->head + size - ring->capacity, err);
+    return aimp__channel_corrupt(channel, err, "the peer's ring index makes no sense");
+}
+
+static inline void put_header(void *at, const struct frame *frame, enum wire_place place,
+                              uint64_t position)
+{
+    struct wire_frame *wire = at;
+    wire->frame = *frame;
+    AIMP_FAILPOINT("send.header");
+    wire->where = (uint64_t)place << WIRE_PLACE_SHIFT | (position & WIRE_POSITION);
+    AIMP_FAILPOINT("send.where");
+}
+
+static inline int commit(struct channel *channel, uint64_t size)
+{
+    aimp__ring_commit(&channel->out, size);
+    channel->sleeper.has_sent = true;
+    return 0;
+}
+
+static int send_in_arena(struct channel *channel, const struct frame *frame, const void *payload,
+                         struct aimp_error *err)
+{
+    struct arena_writer *arena = &channel->arena_out;
+    void *at;
+    void *to;
+    uint64_t position;
+    int rc = reserve(channel, HEADER, &at, err);
+    if (rc != 0)
+        return rc;
+    rc = aimp__arena_reserve(arena, frame->len, &to, &position);
+    if (rc == AIMP_EFULL)
+        return no_room(channel, SLEEP_FOR_ARENA,
+                       arena->head + ARENA_PAD(frame->len) - arena->capacity, err);
+    if (rc < 0)
+        return aimp__channel_corrupt(channel, err, "the peer's arena index makes no sense");
+    AIMP_FAILPOINT("arena.reserved");
+    memcpy(to, payload, frame->len);
+    AIMP_FAILPOINT("arena.payload");
+    put_header(at, frame, WIRE_ARENA, position);
+    aimp__arena_commit(arena, frame->len);
+    return commit(channel, HEADER);
+}
+
+/* The socket is full of one-shots whose frames the peer has yet to receive. */
+static int socket_full(struct channel *channel, struct aimp_error *err)
+{
+    const struct ring_writer *ring = &channel->out;
+    if (atomic_load_explicit(&ring->flow->tail, memory_order_acquire) == ring->head) {
+        if (err)
+            err->code = AIMP_EFULL; /* nobody would ring: the caller sees os_errno */
+        return AIMP_EFULL;
+    }
+    return no_room(channel, SLEEP_FOR_RING, ring->tail + RING_ALIGN, err);
+}
+
+static int send_oneshot(struct channel *channel, const struct frame *frame, const void *payload,
+                        struct aimp_error *err)
+{
+    void *at;
+    int rc = reserve(channel, HEADER, &at, err);
+    if (rc != 0)
+        return rc;
+    rc = aimp__oneshot_send(&channel->oneshot, payload, frame->len, err);
+    if (rc == AIMP_EAGAIN)
+        return socket_full(channel, err);
+    if (rc == AIMP_EFULL && err)
+        err->code = AIMP_EFULL;
+    if (rc < 0)
+        return rc;
+    put_header(at, frame, WIRE_ONESHOT, channel->oneshot.sent);
+    return commit(channel, HEADER);
+}
+
+int aimp__channel_send(struct channel *channel, const struct frame *frame, const void *payload,
+                       struct aimp_error *err)
+{
+    if (__builtin_expect(channel->is_corrupt, 0))
+        return aimp__channel_corrupt(channel, err, "the channel is corrupt");
+    if (frame->len > channel->inline_limit)
+        return frame->len <= channel->arena_limit ? send_in_arena(channel, frame, payload, err)
+                                                  : send_oneshot(channel, frame, payload, err);
+    uint64_t size = HEADER + RING_PAD(frame->len);
+    void *at;
+    int rc = reserve(channel, size, &at, err);
+    if (__builtin_expect(rc != 0, 0))
+        return rc;
+    AIMP_FAILPOINT("send.reserved");
+    put_header(at, frame, WIRE_INLINE, channel->out.head);
+    if (frame->len > 0)
+        memcpy((uint8_t *)at + HEADER, payload, frame->len);
+    AIMP_FAILPOINT("send.payload");
+    return commit(channel, size);
+}
+
+/* ---- receiving ---- */
+
+/* Ends the use of a frame's bytes in the ring. */
+static inline int done(struct channel *channel, uint64_t size)
+{
+    aimp__ring_release(&channel->in, size);
+    channel->sleeper.has_freed = true;
+    return 1;
+}
+
+static int receive_from_arena(struct channel *channel, const struct wire_frame *wire,
+                              const void **payload, struct aimp_error *err)
+{
+    struct arena_reader *arena = &channel->arena_in;
+    uint64_t len = wire->frame.len;
+    const void *at = aimp__arena_at(arena, wire->where & WIRE_POSITION, len);
+    if (!at || len > channel->arena_limit)
+        return aimp__channel_corrupt(channel, err, "a payload is not where it must be");
+    if (aimp__buffer_fit(&channel->buffer, len) < 0)
+        return aimp__error_set(err, AIMP_ENOMEM, "no memory to receive %llu bytes",
+                               (unsigned long long)len);
+    memcpy(channel->buffer.data, at, len);
+    AIMP_FAILPOINT("receive.copied");
+    *payload = channel->buffer.data;
+    aimp__arena_release(arena, len);
+    return done(channel, HEADER);
+}
+
+static int receive_oneshot(struct channel *channel, const struct wire_frame *wire,
+                           const void **payload, struct aimp_error *err)
+{
+    int rc =
+        aimp__oneshot_receive(&channel->oneshot, wire->where & WIRE_POSITION, wire->frame.len, err);
+    if (rc == AIMP_ECORRUPT)
+        channel->is_corrupt = true;
+    if (rc < 0)
+        return rc;
+    *payload = channel->oneshot.mapping;
+    return done(channel, HEADER);
+}
+
+static int receive_inline(struct channel *channel, const struct wire_frame *wire, const void *at,
+                          uint64_t available, const void **payload, struct aimp_error *err)
+{
+    uint64_t len = wire->frame.len;
+    if (len > channel->inline_limit || HEADER + RING_PAD(len) > available ||
+        (wire->where & WIRE_POSITION) != (channel->in.tail & WIRE_POSITION))
+        return aimp__channel_corrupt(channel, err, "an inline payload makes no sense");
+    aimp__buffer_fit(&channel->buffer, len); /* never fails: at least inline_limit */
+    memcpy(channel->buffer.data, (const uint8_t *)at + HEADER, len);
+    AIMP_FAILPOINT("receive.copied");
+    *payload = channel->buffer.data;
+    return done(channel, HEADER + RING_PAD(len));
+}
+
+/* The frame's header as it was at one moment: the barrier keeps the compiler
+ * from reading shared memory again where the copy is meant. */
+static inline bool take_header(const struct channel *channel, const void *at, uint64_t available,
+                               struct wire_frame *wire)
+{
+    if (available < HEADER)
+        return false;
+    memcpy(wire, at, HEADER);
+    atomic_signal_fence(memory_order_seq_cst);
+    return wire->frame.kind >= channel->kind_first && wire->frame.kind < channel->kind_end;
+}
+
+int aimp__channel_receive(struct channel *channel, struct frame *frame, const void **payload,
+                          struct aimp_error *err)
+{
+    const void *at;
+    uint64_t available;
+    struct wire_frame wire;
+    if (__builtin_expect(channel->is_corrupt, 0))
+        return aimp__channel_corrupt(channel, err, "the channel is corrupt");
+    aimp__oneshot_release(&channel->oneshot);
+    int rc = aimp__ring_peek(&channel->in, &at, &available);
+    if (rc == 0)
+        return 0;
+    if (rc < 0 || !take_header(channel, at, available, &wire))
+        return aimp__channel_corrupt(channel, err, "a frame makes no sense");
+    AIMP_FAILPOINT("receive.header");
+    *frame = wire.frame;
+    switch (wire.where >> WIRE_PLACE_SHIFT) {
+    case WIRE_INLINE:
+        return receive_inline(channel, &wire, at, available, payload, err);
+    case WIRE_ARENA:
+        return receive_from_arena(channel, &wire, payload, err);
+    case WIRE_ONESHOT:
+        return receive_oneshot(channel, &wire, payload, err);
+    default:
+        return aimp__channel_corrupt(channel, err, "a payload of no known place");
+    }
+}
