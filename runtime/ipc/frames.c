@@ -17,17 +17,19 @@ static int no_room(struct channel *channel, uint32_t what, uint64_t at, struct a
     return aimp__error_set(err, AIMP_EFULL, "no room for a frame now");
 }
 
-/* Room for a frame in the ring; what fails is told and marked. */
-static inline int reserve(struct channel *channel, uint64_t size, void **out,
-                          struct aimp_error *err)
+/* Room for a frame in the ring. NULL: *rc says why, and it is marked. */
+static inline void *reserve(struct channel *channel, uint64_t size, int *rc, struct aimp_error *err)
 {
     struct ring_writer *ring = &channel->out;
-    int rc = aimp__ring_reserve(ring, size, out);
-    if (__builtin_expect(rc == 0, 1))
-        return 0;
-    if (rc == AIMP_EFULL)
-        return no_room(channel, SLEEP_FOR_RING, ring->head + size - ring->capacity, err);
-    return aimp__channel_corrupt(channel, err, "the peer's ring index makes no sense");
+    void *at;
+    *rc = aimp__ring_reserve(ring, size, &at);
+    if (__builtin_expect(*rc == 0, 1))
+        return at;
+    if (*rc == AIMP_EFULL)
+        no_room(channel, SLEEP_FOR_RING, ring->head + size - ring->capacity, err);
+    else
+        aimp__channel_corrupt(channel, err, "the peer's ring index makes no sense");
+    return NULL;
 }
 
 static inline void put_header(void *at, const struct frame *frame, enum wire_place place,
@@ -51,11 +53,11 @@ static int send_in_arena(struct channel *channel, const struct frame *frame, con
                          struct aimp_error *err)
 {
     struct arena_writer *arena = &channel->arena_out;
-    void *at;
     void *to;
     uint64_t position;
-    int rc = reserve(channel, HEADER, &at, err);
-    if (rc != 0)
+    int rc;
+    void *at = reserve(channel, HEADER, &rc, err);
+    if (!at)
         return rc;
     rc = aimp__arena_reserve(arena, frame->len, &to, &position);
     if (rc == AIMP_EFULL)
@@ -86,9 +88,9 @@ static int socket_full(struct channel *channel, struct aimp_error *err)
 static int send_oneshot(struct channel *channel, const struct frame *frame, const void *payload,
                         struct aimp_error *err)
 {
-    void *at;
-    int rc = reserve(channel, HEADER, &at, err);
-    if (rc != 0)
+    int rc;
+    void *at = reserve(channel, HEADER, &rc, err);
+    if (!at)
         return rc;
     rc = aimp__oneshot_send(&channel->oneshot, payload, frame->len, err);
     if (rc == AIMP_EAGAIN)
@@ -110,9 +112,9 @@ int aimp__channel_send(struct channel *channel, const struct frame *frame, const
         return frame->len <= channel->arena_limit ? send_in_arena(channel, frame, payload, err)
                                                   : send_oneshot(channel, frame, payload, err);
     uint64_t size = HEADER + RING_PAD(frame->len);
-    void *at;
-    int rc = reserve(channel, size, &at, err);
-    if (__builtin_expect(rc != 0, 0))
+    int rc;
+    void *at = reserve(channel, size, &rc, err);
+    if (__builtin_expect(!at, 0))
         return rc;
     AIMP_FAILPOINT("send.reserved");
     put_header(at, frame, WIRE_INLINE, channel->out.head);
