@@ -1,0 +1,216 @@
+-- SPDX-License-Identifier: MIT
+--- Waiting for several tasks: gather, wait, as_completed, wait_for, timeout.
+local check = require("aimp.check")
+local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
+local groups = require("aimp.task.group")
+local lists = require("aimp.task.list")
+local spawn = require("aimp.task.spawn")
+local tasks = require("aimp.task")
+
+local M = {}
+
+local PENDING, DONE, CANCELLED = tasks.PENDING, tasks.DONE, tasks.CANCELLED
+
+local gather_options = {
+  return_exceptions = { type = "boolean", default = false },
+}
+
+local wait_options = {
+  timeout = { type = "seconds" },
+  return_when = {
+    choices = { "ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION" },
+    default = "ALL_COMPLETED",
+  },
+}
+
+local modes = {
+  ALL_COMPLETED = groups.ALL,
+  FIRST_COMPLETED = groups.ANY,
+  FIRST_EXCEPTION = groups.EXCEPTION,
+}
+
+local function first_result(task)
+  if task._n > 1 then
+    return task._a[1]
+  end
+  return task._a
+end
+
+--- The first failure is raised; nobody will look at those that came with it.
+local function abort(group)
+  group:cancel("another task of the gather failed")
+  for _, task in ipairs(group.tasks) do
+    task:_mark_seen()
+  end
+  group.first_failure:_outcome(3)
+end
+
+local function outcomes(list)
+  local results = {}
+  for i = 1, #list do
+    local task = list[i]
+    if task._state == DONE then
+      results[i] = first_result(task)
+    else
+      results[i] = task:_awaited_error(3)
+    end
+  end
+  return results
+end
+
+---@class aimp.GatherOptions
+---@field return_exceptions? boolean  errors take their place among the results
+
+--- Waits for all. The first failure is raised at once and the other tasks are cancelled; when the caller is
+--- cancelled, so are they, and the caller goes on when they have ended.
+---@async
+---@param list aimp.Task[]
+---@param opts? aimp.GatherOptions
+---@return any[] results  the first result of each, in the order of the list
+function M.gather(list, opts)
+  local f = fiber.waiter(1, "aimp.gather")
+  local options = check.options(1, "aimp.gather", opts, gather_options)
+  local copy = lists.many(1, "aimp.gather", list)
+  local group = groups.new(copy, options.return_exceptions and groups.ALL or groups.FAILURE)
+  group:own(f)
+  if group.first_failure and not options.return_exceptions then
+    abort(group)
+  end
+  local results = outcomes(copy)
+  return results
+end
+
+local function split(list)
+  local done, pending = {}, {}
+  for _, task in ipairs(list) do
+    local side = task._state == PENDING and pending or done
+    side[#side + 1] = task
+  end
+  return done, pending
+end
+
+---@class aimp.WaitOptions
+---@field timeout? number  seconds; when they are over, wait returns and cancels nothing
+---@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"
+
+--- Waits, and raises no task's error. Being cancelled does not cancel the tasks.
+---@async
+---@param list aimp.Task[]  at least one
+---@param opts? aimp.WaitOptions
+---@return aimp.Task[] done
+---@return aimp.Task[] pending
+function M.wait(list, opts)
+  local f = fiber.waiter(1, "aimp.wait")
+  local options = check.options(1, "aimp.wait", opts, wait_options)
+  local copy = lists.many(1, "aimp.wait", list)
+  if #copy == 0 then
+    errors.raise_misuse(2, "aimp.wait: the list of tasks is empty")
+  end
+  groups.new(copy, modes[options.return_when]):wait(f, options.timeout)
+  return split(copy)
+end
+
+local Completed = {}
+Completed.__index = Completed
+
+function Completed:_settled_now(task)
+  self.ended[#self.ended + 1] = task
+  local f = self.fiber
+  if f then
+    self.fiber = false
+    fiber.wake(f)
+  end
+end
+
+function Completed:describe()
+  return string.format("one of %d tasks", self.count - #self.ended)
+end
+
+function Completed:first_pending()
+  return nil
+end
+
+local function withdraw(f)
+  f.awaits.fiber = false
+  f.awaits = false
+end
+
+local function next_completed(self)
+  local f = fiber.waiter(1, "aimp.as_completed")
+  self.taken = self.taken + 1
+  if self.taken > self.count then
+    return nil
+  elseif self.taken > #self.ended then
+    self.fiber, f.awaits = f, self
+    fiber.wait(withdraw, "tasks")
+    f.awaits = false
+  end
+  return self.ended[self.taken]
+end
+
+--- Iterates over the tasks as they end: `for task in aimp.as_completed(list) do … end`.
+---@async
+---@param list aimp.Task[]
+---@return fun(state: table): aimp.Task?
+---@return table state
+function M.as_completed(list)
+  fiber.waiter(1, "aimp.as_completed")
+  local copy = lists.many(1, "aimp.as_completed", list)
+  local completed = setmetatable({ ended = {}, taken = 0, count = #copy, fiber = false }, Completed)
+  for _, task in ipairs(copy) do
+    if task._state == PENDING then
+      task:_add_waiter(completed)
+    else
+      completed:_settled_now(task)
+    end
+  end
+  return next_completed, completed
+end
+
+local function late(task, seconds)
+  local err = errors.new("TIMEOUT", string.format("not done within %g s", seconds), { cause = task._a })
+  err.traceback = errors.join_tracebacks(task._traceback, debug.traceback("", 3):sub(2))
+  error(err, 0)
+end
+
+local function wait_for(f, task, seconds)
+  local group = groups.new({ task }, groups.ALL)
+  group:own(f, seconds)
+  if group.timed_out then
+    group:finish(f, "timeout")
+    if task._state == CANCELLED then
+      late(task, seconds)
+    end
+  end
+end
+
+--- Waits for a task for some time; when it is late, cancels it, waits for its end and raises TIMEOUT. A task
+--- that ends otherwise in spite of the cancellation keeps its outcome. Being cancelled cancels the task too.
+---@async
+---@param task aimp.Task
+---@param seconds? number  nil: for ever
+---@return any ...  its results
+function M.wait_for(task, seconds)
+  local f = fiber.waiter(1, "aimp.wait_for")
+  task = lists.one(1, "aimp.wait_for", task)
+  check.arg(1, "aimp.wait_for", 2, seconds, "seconds?")
+  wait_for(f, task, seconds)
+  return task:_outcome(2)
+end
+
+--- Runs fn(...) as a task, for so long at most: see `wait_for`.
+---@async
+---@param seconds number
+---@param fn function
+---@return any ...  its results
+function M.timeout(seconds, fn, ...)
+  local f = fiber.waiter(1, "aimp.timeout")
+  check.arg(1, "aimp.timeout", 1, seconds, "seconds")
+  check.arg(1, "aimp.timeout", 2, fn, "callable")
+  local task = spawn.spawn(fn, ...)
+  wait_for(f, task, seconds)
+  return task:_outcome(2)
+end
+
+return M
