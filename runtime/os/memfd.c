@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,16 +16,36 @@
 #define SEALED_SIZE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define SEALED_ONCE (SEALED_SIZE | F_SEAL_WRITE)
 
-/* RLIMIT_FSIZE counts for memfds and would kill the process with SIGXFSZ. */
-static int check_file_limit(size_t size, struct aimp_error *err)
+/* Allocations from here on are compared with the memory that is left. */
+#define LARGE ((size_t)64 << 20)
+
+/* Bytes that can be had without swapping; SIZE_MAX when the system does not tell. */
+static size_t available_bytes(void)
 {
-    struct rlimit limit;
-    int is_over = size > INT64_MAX;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        is_over |= size > limit.rlim_cur;
-    if (!is_over)
+    char text[512];
+    int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return SIZE_MAX;
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *at = strstr(text, "MemAvailable:");
+    return at ? (size_t)strtoull(at + strlen("MemAvailable:"), NULL, 10) * 1024 : SIZE_MAX;
+}
+
+/* What the kernel would answer with a signal or by killing processes:
+ * RLIMIT_FSIZE counts for memfds and raises SIGXFSZ; a memfd has no limit of its
+ * own, so that filling one that is too large ends in the out-of-memory killer. */
+static int check_size(size_t size, struct aimp_error *err)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    if (size > INT64_MAX || (limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur))
+        errno = EFBIG;
+    else if (size >= LARGE && size > available_bytes())
+        errno = ENOMEM;
+    else
         return 0;
-    errno = EFBIG;
     return aimp__error_errno(err, "cannot make %zu bytes of shared memory", size);
 }
 
@@ -36,7 +58,7 @@ static int close_failed(int fd, struct aimp_error *err, const char *what, size_t
 
 static int open_memfd(const char *name, size_t size, struct aimp_error *err)
 {
-    int rc = check_file_limit(size, err);
+    int rc = check_size(size, err);
     if (rc < 0)
         return rc;
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

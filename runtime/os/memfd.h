@@ -3,7 +3,8 @@
  * Nothing here touches a file system or survives its last user. A full memory
  * file system, and the limits of the process, are error returns: pages are
  * allocated before anything maps them, so there is no SIGBUS later, and no
- * SIGXFSZ. */
+ * SIGXFSZ. What is larger than the memory that is left is refused at once: the
+ * kernel would try, and then kill processes. */
 /* SPDX-License-Identifier: MIT */
 #ifndef AIMP_OS_MEMFD_H
 #define AIMP_OS_MEMFD_H

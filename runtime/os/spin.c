@@ -20,7 +20,7 @@ void aimp__spin_policy_init(struct spin_policy *policy)
 
 uint32_t aimp__spin_policy_begin(struct spin_policy *policy, uint32_t runnable, uint32_t cores)
 {
-    if (runnable > cores)
+    if (cores < 2 || runnable > cores) /* on one core the peer runs only when we do not */
         return 0;
     if (policy->budget_ns > 0)
         return policy->budget_ns;
