@@ -1,0 +1,149 @@
+/* aimprun: runs a Lua script as the main task of a loop.
+ *
+ * Everything about options, errors and order of events is in lua/aimp/cli; here is what must
+ * happen before there is a Lua state, and the internal modes:
+ *
+ *   aimprun --template   forks the workers; fd 3 is its socket (proc/launcher.h)
+ *   aimprun --worker K   a worker of start method "spawn"; fds 3 to 6 */
+/* SPDX-License-Identifier: MIT */
+#include "cli/boot.h"
+#include "cli/native.h"
+#include "cli/output.h"
+#include "cli/signals.h"
+#ifndef AIMP_NO_WORKERS
+#include "lua/worker_main.h"
+#include "proc/launcher.h"
+#endif
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+
+#define TEMPLATE_FD 3
+
+static struct lua_boot boot; /* the loop in it is used until the very end */
+
+static _Noreturn void fail(const char *text)
+{
+    fprintf(stderr, "aimprun: %s\n", text);
+    exit(EXIT_FAILURE);
+}
+
+static int traceback(lua_State *L)
+{
+    if (lua_isstring(L, 1))
+        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+/* Leaves the module at the top. */
+static void require(lua_State *L, const char *name)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, name);
+    lua_call(L, 1, 1);
+}
+
+struct arguments {
+    int argc;
+    char **argv;
+    int status;
+};
+
+/* require("aimp.cli.main").run({[0] = argv[0], argv[1], ...}) */
+static int run_protected(lua_State *L)
+{
+    struct arguments *args = lua_touserdata(L, 1);
+    lua_pushcfunction(L, traceback);
+    require(L, "aimp.cli.main");
+    lua_getfield(L, -1, "run");
+    lua_createtable(L, args->argc, 1);
+    for (int i = 0; i < args->argc; i++) {
+        lua_pushstring(L, args->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    if (lua_pcall(L, 1, 1, 2) != 0)
+        return lua_error(L);
+    args->status = (int)lua_tointeger(L, -1);
+    return 0;
+}
+
+static int script_main(int argc, char **argv)
+{
+    struct aimp_error err = {0};
+    struct arguments args = {argc, argv, EXIT_FAILURE};
+    if (aimp__boot_open(&boot, &err) || aimp__boot_add_luv(&boot, &err))
+        fail(err.text);
+    aimp__native_preload(&boot);
+    if (lua_cpcall(boot.L, run_protected, &args) != 0) {
+        const char *text = lua_tostring(boot.L, -1);
+        fail(text ? text : "(error object is not a string)");
+    }
+    aimp__native_exit(&boot, args.status, 1);
+}
+
+#ifndef AIMP_NO_WORKERS
+static void worker_start(void *ctx, uint32_t worker, const struct worker_fds *fds)
+{
+    struct aimp_error err = {0};
+    struct lua_boot *b = ctx;
+    if (aimp__boot_add_luv(b, &err))
+        fail(err.text);
+    aimp__worker_main(b->L, worker, fds);
+}
+
+static int preload_protected(lua_State *L)
+{
+    require(L, "aimp.cli.preload");
+    lua_getfield(L, -1, "run");
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static void open_worker_state(void)
+{
+    struct aimp_error err = {0};
+    if (aimp__boot_open(&boot, &err))
+        fail(err.text);
+}
+
+static int template_main(void)
+{
+    struct stat st;
+    if (fstat(TEMPLATE_FD, &st) != 0 || !S_ISSOCK(st.st_mode))
+        fail("--template is for aimp's own use");
+    open_worker_state();
+    if (lua_cpcall(boot.L, preload_protected, NULL) != 0)
+        fail(lua_tostring(boot.L, -1));
+    return aimp__template_run(TEMPLATE_FD, boot.exe, worker_start, &boot);
+}
+
+static int spawned_main(const char *worker)
+{
+    struct stat st;
+    if (fstat(TEMPLATE_FD, &st) != 0)
+        fail("--worker is for aimp's own use");
+    open_worker_state();
+    return aimp__template_spawned((uint32_t)strtoul(worker, NULL, 10), worker_start, &boot);
+}
+
+#endif
+
+int main(int argc, char **argv)
+{
+    if (getauxval(AT_SECURE))
+        fail("must not run with another user's rights (set-uid, set-gid, capabilities)");
+    aimp__output_fill_stdio();
+    aimp__output_init();
+    aimp__signals_ignore_pipe();
+#ifndef AIMP_NO_WORKERS
+    if (argc == 2 && strcmp(argv[1], "--template") == 0)
+        return template_main();
+    if (argc == 3 && strcmp(argv[1], "--worker") == 0)
+        return spawned_main(argv[2]);
+#endif
+    return script_main(argc, argv);
+}
