@@ -59,13 +59,13 @@ function M.current()
   return current
 end
 
---- Called by what the level counts from.
+--- Level 1 blames the caller of the function that asked.
 local function refuse_wait(level, fname)
   if current == nil then
-    errors.raise_misuse(level + 2,
+    errors.raise_misuse(level + 3,
       "%s needs a running task: call it inside aimp.run, aimp.spawn or a pool's task", fname)
   end
-  errors.raise_misuse(level + 2,
+  errors.raise_misuse(level + 3,
     "%s cannot wait inside a coroutine of your own; call it from the task itself or use aimp.spawn", fname)
 end
 
@@ -100,7 +100,7 @@ M.raise_pending = raise_pending
 function M.wait(withdraw, what)
   local f = current
   if f == nil or co_running() ~= f.co then
-    refuse_wait(2, "waiting for " .. what)
+    refuse_wait(1, "waiting for " .. what)
   end
   if f.cancel_pending then
     if withdraw then

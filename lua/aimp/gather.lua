@@ -111,6 +111,7 @@ function M.wait(list, opts)
   return split(copy)
 end
 
+---@class aimp.Completed
 local Completed = {}
 Completed.__index = Completed
 
@@ -127,7 +128,8 @@ function Completed:describe()
   return string.format("one of %d tasks", self.count - #self.ended)
 end
 
-function Completed:first_pending()
+--- None in particular.
+function Completed.first_pending()
   return nil
 end
 
@@ -136,7 +138,8 @@ local function withdraw(f)
   f.awaits = false
 end
 
-local function next_completed(self)
+---@async
+function Completed:__call()
   local f = fiber.waiter(1, "aimp.as_completed")
   self.taken = self.taken + 1
   if self.taken > self.count then
@@ -152,8 +155,7 @@ end
 --- Iterates over the tasks as they end: `for task in aimp.as_completed(list) do … end`.
 ---@async
 ---@param list aimp.Task[]
----@return fun(state: table): aimp.Task?
----@return table state
+---@return fun(): aimp.Task?
 function M.as_completed(list)
   fiber.waiter(1, "aimp.as_completed")
   local copy = lists.many(1, "aimp.as_completed", list)
@@ -165,12 +167,12 @@ function M.as_completed(list)
       completed:_settled_now(task)
     end
   end
-  return next_completed, completed
+  return completed --[[@as fun(): aimp.Task?]]
 end
 
 local function late(task, seconds)
   local err = errors.new("TIMEOUT", string.format("not done within %g s", seconds), { cause = task._a })
-  err.traceback = errors.join_tracebacks(task._traceback, debug.traceback("", 3):sub(2))
+  err.traceback = errors.join_tracebacks(task._traceback, debug.traceback("", 4):sub(2))
   error(err, 0)
 end
 
@@ -196,7 +198,7 @@ function M.wait_for(task, seconds)
   task = lists.one(1, "aimp.wait_for", task)
   check.arg(1, "aimp.wait_for", 2, seconds, "seconds?")
   wait_for(f, task, seconds)
-  return task:_outcome(2)
+  return task:_outcome(1) -- a tail call: the level is the caller's
 end
 
 --- Runs fn(...) as a task, for so long at most: see `wait_for`.
@@ -210,7 +212,7 @@ function M.timeout(seconds, fn, ...)
   check.arg(1, "aimp.timeout", 2, fn, "callable")
   local task = spawn.spawn(fn, ...)
   wait_for(f, task, seconds)
-  return task:_outcome(2)
+  return task:_outcome(1) -- a tail call: the level is the caller's
 end
 
 return M

@@ -114,18 +114,20 @@ local function drive(is_done)
   return "done"
 end
 
-local function refuse_drive(fname)
-  if driven then
-    errors.raise_misuse(4, "%s: the loop is running already, you are inside it; use aimp.spawn", fname)
+--- Raises misuse where the loop cannot be driven now. Level as in aimp.check.
+---@param level integer
+---@param fname string
+function M.refuse_drive(level, fname)
+  if driven or fiber.current() then
+    errors.raise_misuse(level + 2, "%s: the loop runs already, and you are inside it; use aimp.spawn", fname)
   elseif M.is_attached() then
-    errors.raise_misuse(4, "%s: the host runs the loop; use aimp.spawn(fn):on_done(…)", fname)
+    errors.raise_misuse(level + 2, "%s: the host runs the loop; use aimp.spawn(fn):on_done(…)", fname)
   elseif uv.loop_mode() then
-    errors.raise_misuse(4, "%s cannot be called in a callback of the uv loop", fname)
+    errors.raise_misuse(level + 2, "%s cannot be called in a callback of the uv loop", fname)
   end
 end
 
-local function drive_guarded(fname, driver, argument)
-  refuse_drive(fname)
+local function drive_guarded(driver, argument)
   driven = true
   local ok, result = xpcall(driver, errors.handler, argument)
   driven = false
@@ -139,8 +141,8 @@ end
 ---@param is_done fun(): boolean  asked often
 ---@return "done"|"deadlock"  deadlock: not done, and nothing is left that could wake a fiber
 function M.run_until(is_done)
-  local result = drive_guarded("aimp.run", drive, is_done)
-  return result
+  M.refuse_drive(1, "loop.run_until")
+  return drive_guarded(drive, is_done)
 end
 
 local function has_work()
@@ -178,8 +180,8 @@ end
 ---@return boolean work_left
 function M.step(seconds)
   check.arg(1, "aimp.step", 1, seconds, "seconds?")
-  local work_left = drive_guarded("aimp.step", step, seconds or 0)
-  return work_left
+  M.refuse_drive(1, "aimp.step")
+  return drive_guarded(step, seconds or 0)
 end
 
 --- Lets tasks go by themselves in a host that runs the uv loop of this state itself, such as Neovim.
@@ -194,13 +196,15 @@ function M.is_attached()
   return host ~= nil and host.is_attached()
 end
 
---- Closes the uv handles of aimp's own that nobody uses now; they come back when needed.
+--- Closes the uv handles of aimp's own that nobody uses now; they come back when needed. Only for who may
+--- drive the loop.
 function M.release()
   timers.release()
   if keeper then
     uv.close(keeper)
     keeper = nil
   end
+  uv.run("nowait") -- luv crashes when the state is closed before the handles are
 end
 
 -- Neovim always runs its loop itself, so there a first task attaches.

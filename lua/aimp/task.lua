@@ -135,7 +135,7 @@ function Task:_awaited_error(level)
   return err
 end
 
---- Its results or the error, for what has awaited it already.
+--- Its results or the error, for what has awaited it already. Level 1 is who calls this.
 function Task:_outcome(level)
   if self._state == DONE then
     return results(self)

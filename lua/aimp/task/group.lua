@@ -140,6 +140,12 @@ function Group:own(f, seconds)
   end
 end
 
+--- Whether a wait would return at once.
+---@return boolean
+function Group:is_over()
+  return self._over
+end
+
 ---@return aimp.Task?
 function Group:first_pending()
   for _, task in ipairs(self.tasks) do

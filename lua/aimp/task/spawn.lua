@@ -76,7 +76,7 @@ end
 
 local function on_stop(f, how, err)
   if how == "park" then
-    f.task = false
+    f.task, f.raised = false, false
     if free_count < FREE_MAX then
       free_count = free_count + 1
       free[free_count] = f
@@ -94,7 +94,7 @@ local function take_fiber()
     return f
   end
   local f = fiber.new(body)
-  f.on_stop, f.task, f.awaits = on_stop, false, false
+  f.on_stop, f.task, f.awaits, f.raised = on_stop, false, false, false
   return f
 end
 

@@ -7,7 +7,9 @@ local errors = require("aimp.errors")
 
 local M = {}
 
-local unseen = setmetatable({}, { __mode = "k" }) -- failed tasks still alive
+-- Metatables of sentinels that were not finalized yet. One that is about to be stays in a weak table.
+local unseen = setmetatable({}, { __mode = "k" })
+local count = 0
 
 --- Told of each; aimp.task puts its hook here.
 ---@param err aimp.Error
@@ -15,38 +17,44 @@ function M.report(err)
   io.stderr:write("aimp: a task failed and its error was never looked at:\n", errors.describe(err), "\n")
 end
 
-local function collected(sentinel)
-  local err = getmetatable(sentinel).error
+local function report_one(meta)
+  local err = meta.error
   if err then
+    meta.error = nil
     pcall(M.report, err) -- an error in a finalizer would hit whoever happens to allocate
   end
+end
+
+local function collected(sentinel)
+  report_one(getmetatable(sentinel))
 end
 
 function M.note(task, err)
   local sentinel = newproxy(true)
   local meta = getmetatable(sentinel)
-  meta.error, meta.__gc = err, collected
+  count = count + 1
+  meta.error, meta.number, meta.__gc = err, count, collected
   task._unseen = sentinel
-  unseen[task] = true
+  unseen[meta] = true
 end
 
 function M.forget(task)
   getmetatable(task._unseen).error = nil
   task._unseen = nil
-  unseen[task] = nil
 end
 
---- Reports all that are left; says how many.
+--- Reports all that are left, in the order of their failures; says how many.
 ---@return integer
 function M.flush()
   local left = {}
-  for task in pairs(unseen) do
-    left[#left + 1] = task
+  for meta in pairs(unseen) do
+    if meta.error then
+      left[#left + 1] = meta
+    end
   end
-  for _, task in ipairs(left) do
-    local err = getmetatable(task._unseen).error
-    M.forget(task)
-    pcall(M.report, err)
+  table.sort(left, function(a, b) return a.number < b.number end)
+  for _, meta in ipairs(left) do
+    report_one(meta)
   end
   return #left
 end

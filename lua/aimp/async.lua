@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+--- aimp.await: waits for a function that takes a callback as its last argument, as luv's do.
+local check = require("aimp.check")
+local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
+local uv = require("aimp.uv")
+
+local M = {}
+
+local function close_file(fd)
+  uv.fs_close(fd)
+end
+
+--- What to do with results that arrive when nobody waits for them any more.
+local discard = {
+  [uv.fs_open] = close_file,
+  [uv.fs_mkstemp] = close_file,
+  [uv.fs_opendir] = function(dir) uv.fs_closedir(dir) end,
+}
+
+---@class aimp.AwaitedCall
+---@field n? integer  how many values the callback got; nil before
+local Call = {}
+Call.__index = Call
+
+--- The callback. It runs inside luv, so it must not raise.
+function Call:_called(...)
+  if self.n then
+    return -- a second call has nobody to tell
+  end
+  self.n, self.values = select("#", ...), { ... }
+  local f = self.fiber
+  if f then
+    self.fiber = false
+    fiber.wake(f)
+  elseif self.abandoned and self.values[1] == nil and discard[self.fn] then
+    pcall(discard[self.fn], self.values[2])
+  end
+end
+
+local function withdraw(f)
+  local call = f.awaited_call
+  f.awaited_call, call.fiber, call.abandoned = nil, false, true
+  if type(call.request) == "userdata" then
+    pcall(uv.cancel, call.request) -- raises for what is no request; one under way cannot be cancelled
+  end
+end
+
+local function io_error(message)
+  local name = message:match("^(%u[%u%d_]*):")
+  return errors.new("IO", message, { name = name, traceback = debug.traceback("", 4):sub(2) })
+end
+
+local function start(call, ...)
+  local n, args = select("#", ...), { ... }
+  args[n + 1] = function(...)
+    call:_called(...)
+  end
+  local request, message = call.fn(unpack(args, 1, n + 1))
+  if request == nil and type(message) == "string" and not call.n then
+    error(io_error(message), 0)
+  end
+  call.request = request
+end
+
+local function outcome(call)
+  local first = call.values[1]
+  if type(first) == "string" then
+    error(io_error(first), 0)
+  elseif errors.is(first) then
+    error(first, 0)
+  elseif first == nil and call.n > 0 then
+    return unpack(call.values, 2, call.n)
+  end
+  return unpack(call.values, 1, call.n)
+end
+
+--- Calls fn(..., callback) and waits for the callback. A first callback value that is an error (a string or
+--- an error object) is raised; one that is nil is left out; any other is a result like the rest.
+--- When the wait is cancelled the request is, too, where libuv can; a result that comes all the same is
+--- dropped, and a file that was opened is closed.
+---
+--- Example: `local stat = aimp.await(uv.fs_stat, path)`
+---@async
+---@param fn function
+---@return any ...
+function M.await(fn, ...)
+  local f = fiber.waiter(1, "aimp.await")
+  check.arg(1, "aimp.await", 1, fn, "callable")
+  local call = setmetatable({ fn = fn, fiber = false, abandoned = false }, Call)
+  start(call, ...)
+  if not call.n then
+    call.fiber, f.awaited_call = f, call
+    fiber.wait(withdraw, "a callback")
+    f.awaited_call = nil
+  end
+  return outcome(call)
+end
+
+return M

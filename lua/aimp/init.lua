@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+--- aimp: tasks on a libuv loop, and pools of worker processes.
+---
+--- The task layer is loaded with this module; all else on first use of its name.
+local check = require("aimp.check")
+local fiber = require("aimp.fiber")
+local async = require("aimp.async")
+local gather = require("aimp.gather")
+local loop = require("aimp.loop")
+local run = require("aimp.run")
+local spawn = require("aimp.task.spawn")
+local with = require("aimp.with")
+
+local M = {
+  run = run.run,
+  spawn = spawn.spawn,
+  current = spawn.current,
+  gather = gather.gather,
+  wait = gather.wait,
+  as_completed = gather.as_completed,
+  wait_for = gather.wait_for,
+  timeout = gather.timeout,
+  await = async.await,
+  with = with.with,
+  now = loop.now,
+  step = loop.step,
+  attach = loop.attach,
+}
+
+--- Lets other tasks run for some seconds; `sleep(0)` lets each that is ready run once.
+---@async
+---@param seconds number
+function M.sleep(seconds)
+  fiber.waiter(1, "aimp.sleep")
+  check.arg(1, "aimp.sleep", 1, seconds, "seconds")
+  if seconds == 0 then
+    fiber.yield()
+  else
+    loop.sleep(seconds)
+  end
+end
+
+--- This process's id.
+---@return integer
+function M.pid()
+  return loop.uv.os_getpid()
+end
+
+--- Cores that this process may use: affinity and cgroup limits count.
+---@return integer
+function M.cpu_count()
+  return require("aimp.core").cpu_count()
+end
+
+--- Which worker this process is; nil in the parent.
+---@return { id: integer, pid: integer, pool: string }?
+function M.worker()
+  local context = package.loaded["aimp.worker.context"] -- a worker has loaded it
+  if not context or not context.id then
+    return nil
+  end
+  return { id = context.id, pid = context.pid, pool = context.pool }
+end
+
+--- Where the other names are: the module itself, or its field of that name.
+local modules = {
+  Pool = "aimp.pool",
+  set_start_method = "aimp.pool",
+  Process = "aimp.process",
+  Worker = "aimp.process",
+  Queue = "aimp.queue",
+  Event = "aimp.event",
+  Lock = "aimp.lock",
+  Semaphore = "aimp.semaphore",
+  Dict = "aimp.dict",
+  Counter = "aimp.counter",
+  shm = "aimp.shm",
+  retry = "aimp.retry",
+  progress = "aimp.progress",
+  http = "aimp.http",
+  errors = "aimp.errors",
+}
+
+local function load_lazily(self, name)
+  local module = modules[name] and require(modules[name])
+  if not module then
+    return nil
+  end
+  local field = type(module) == "table" and rawget(module, name) or nil
+  local value = field == nil and module or field
+  rawset(self, name, value)
+  return value
+end
+
+return setmetatable(M, { __index = load_lazily })
