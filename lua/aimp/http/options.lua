@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+--- The options of sessions and requests: names, kinds, defaults.
+local check = require("aimp.check")
+local fields = require("aimp.http.fields")
+local url_of = require("aimp.http.url")
+
+local M = {}
+
+--- Bytes of a body that is kept in memory.
+M.MAX_BODY = 64 * 1024 * 1024
+
+local function seconds_fault(value)
+  if value <= 0 then
+    return "must be more than 0 seconds; math.huge means no limit"
+  end
+end
+
+local function query_fault(query)
+  for name, value in pairs(query) do
+    local kind = type(value)
+    if type(name) ~= "string" then
+      return "must have names that are strings"
+    elseif kind ~= "string" and kind ~= "number" and kind ~= "boolean" and kind ~= "table" then
+      return string.format("cannot send a %s as '%s'", kind, name)
+    end
+  end
+end
+
+local function method_fault(value)
+  if not fields.is_token(value) then
+    return string.format("%q is no method", value)
+  elseif value:upper() == "CONNECT" then
+    return "cannot be CONNECT"
+  end
+end
+
+local function path_fault(value)
+  if value:find("%z") then
+    return "has a NUL character"
+  end
+end
+
+---@class aimp.http.SessionOptions
+---@field timeout? number          seconds for a request with its redirects; default 300; math.huge: none
+---@field connect_timeout? number  seconds for connecting, TLS included; default 30
+---@field headers? table           sent with each request
+---@field max_connections? integer more requests wait for one that is free; default 0: no limit
+---@field base_url? string         put before a URL that has no scheme
+---@field max_body? integer        bytes of a body, decompressed; default 64 MiB, with on_body no limit
+---@field redirects? integer       followed at most; default 10; 0: none
+---@field verify? boolean          certificates; default true
+---@field ca_file? string          certificates of the authorities to trust, PEM; default: the system's
+local session_schema = {
+  timeout = { type = "number", default = 300, check = seconds_fault },
+  connect_timeout = { type = "number", default = 30, check = seconds_fault },
+  headers = { type = "table", check = fields.fault },
+  max_connections = { type = "integer", default = 0, min = 0, max = 1000000 },
+  base_url = { type = "string", check = url_of.fault },
+  max_body = { type = "integer", min = 0 },
+  redirects = { type = "integer", default = 10, min = 0 },
+  verify = { type = "boolean", default = true },
+  ca_file = { type = "string", check = path_fault },
+}
+
+---@class aimp.http.RequestOptions
+---@field headers? table<string, string|number|false|(string|number)[]>  false: not even the session's
+---@field query? table<string, any>      added to the URL, encoded; a list gives a name several times
+---@field body? string
+---@field json? any                      sent as JSON; needs lua-cjson
+---@field timeout? number                this and the next five: as in the session, which has the defaults
+---@field connect_timeout? number
+---@field max_body? integer
+---@field redirects? integer
+---@field verify? boolean
+---@field ca_file? string
+---@field on_body? fun(chunk: string)    gets the body piece by piece; may wait; an error ends the request
+---@field method? string                 of http.request only; default "GET"
+local request_schema = {
+  headers = { type = "table", check = fields.fault },
+  query = { type = "table", check = query_fault },
+  body = { type = "string" },
+  json = { type = "any" },
+  timeout = { type = "number", check = seconds_fault },
+  connect_timeout = { type = "number", check = seconds_fault },
+  max_body = { type = "integer", min = 0 },
+  redirects = { type = "integer", min = 0 },
+  verify = { type = "boolean" },
+  ca_file = { type = "string", check = path_fault },
+  on_body = { type = "callable" },
+}
+
+local any_method_schema = { method = { type = "string", default = "GET", check = method_fault } }
+for name, rule in pairs(request_schema) do
+  any_method_schema[name] = rule
+end
+
+--- Level as in aimp.check.
+---@return aimp.http.SessionOptions
+function M.session(level, opts)
+  local options = check.options(level + 1, "http.Session", opts, session_schema)
+  return options
+end
+
+---@param any_method boolean  whether `method` is among the options
+---@return aimp.http.RequestOptions
+function M.request(level, fname, opts, any_method)
+  local schema = any_method and any_method_schema or request_schema
+  local options = check.options(level + 1, fname, opts, schema)
+  return options
+end
+
+return M
