@@ -65,3 +65,9 @@ function(aimp_c_test name)
   aimp_test_environment(environment 1)
   set_tests_properties(c/${name} PROPERTIES TIMEOUT 120 ENVIRONMENT "${environment}")
 endfunction()
+
+# ninja lint, or one of its parts: what scripts/lint runs.
+add_custom_target(lint COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint USES_TERMINAL)
+foreach(check format tidy lua layers text shell)
+  add_custom_target(lint-${check} COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint ${check} USES_TERMINAL)
+endforeach()

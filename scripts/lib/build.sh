@@ -34,7 +34,8 @@ build_is_current() {
 cache_has() { grep -qxF "$2" "$root/build/$1/CMakeCache.txt"; }
 
 # build_configure PRESET TESTS, where TESTS is ON or empty for as it was. A
-# folder that only ever ran aimprun has no need of the test packages.
+# folder that only ever ran aimprun has no need of the test packages. The
+# environment's AIMP_CMAKE_OPTIONS are further options for cmake.
 build_configure() {
   dir=$root/build/$1
   if [ -f "$dir/CMakeCache.txt" ] && ! cache_has "$1" "CMAKE_HOME_DIRECTORY:INTERNAL=$root"; then
@@ -43,14 +44,16 @@ build_configure() {
   fi
   tests=$2
   if [ -f "$dir/build.ninja" ]; then
-    if [ ! "$root/CMakePresets.json" -nt "$dir/build.ninja" ] &&
+    if [ ! "$root/CMakePresets.json" -nt "$dir/build.ninja" ] && [ -z "${AIMP_CMAKE_OPTIONS:-}" ] &&
       { [ -z "$tests" ] || cache_has "$1" "AIMP_TESTS:BOOL=ON"; }; then
       return
     fi
   else
     tests=${tests:-OFF}
   fi
-  (cd "$root" && cmake --preset "$1" --log-level=NOTICE ${tests:+-DAIMP_TESTS="$tests"} >&2)
+  # shellcheck disable=SC2086 # the options are words
+  (cd "$root" && cmake --preset "$1" --log-level=NOTICE ${tests:+-DAIMP_TESTS="$tests"} \
+    ${AIMP_CMAKE_OPTIONS:-} >&2)
 }
 
 # build_run PRESET TARGET: ninja through cmake; silent if there was nothing to do.
@@ -63,25 +66,35 @@ build_run() {
   [ ! -e "$fresh" ]
 }
 
-# build_ensure PRESET TARGET TESTS SET...: packages, configure, build, each only
-# if needed. The lock serves the several commands of a pipeline.
-build_ensure() {
-  preset=$1 target=$2 tests=$3
-  shift 3
-  if packages_are_known "$@" && build_is_current "$preset" "$target"; then
-    return
-  fi
+# build_locked COMMAND...: one at a time in this checkout, as commands of a
+# pipeline start together.
+build_locked() {
   mkdir -p "$root/build"
   (
-    set -e
     flock -n 9 || {
       say "waiting for another build of this checkout"
       flock 9
     }
-    packages_are_known "$@" || packages_ensure "$@"
-    if ! build_is_current "$preset" "$target"; then
-      build_configure "$preset" "$tests"
-      build_run "$preset" "$target" || die "the $preset build failed"
-    fi
+    "$@"
   ) 9>"$root/build/lock" || exit 1
+}
+
+build_ensure_packages() {
+  packages_are_known "$@" || build_locked packages_ensure "$@"
+}
+
+build_now() {
+  build_is_current "$1" "$2" && return
+  if ! build_configure "$1" "$3" || ! build_run "$1" "$2"; then
+    die "the $1 build failed"
+  fi
+}
+
+# build_ensure PRESET TARGET TESTS SET...: packages, configure, build, each only
+# if needed.
+build_ensure() {
+  preset=$1 target=$2 tests=$3
+  shift 3
+  build_ensure_packages "$@"
+  build_is_current "$preset" "$target" || build_locked build_now "$preset" "$target" "$tests"
 }
