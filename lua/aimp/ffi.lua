@@ -123,6 +123,7 @@ int aimp_port_sleep_begin(struct aimp_port *port);
 void aimp_port_sleep_end(struct aimp_port *port);
 int aimp_port_spin(struct aimp_port *port);
 uint64_t aimp_clock_ns(void);
+int close(int fd);
 ]])
 
 local M = {}
@@ -137,7 +138,8 @@ M.C = core.library and ffi.load(core.library) or ffi.C
 
 for name, size in pairs(core.sizes) do
   if ffi.sizeof("struct " .. name) ~= size then
-    error(("aimp: struct %s has %d bytes in C, %d in ffi.lua"):format(name, size, ffi.sizeof("struct " .. name)))
+    error(("aimp: struct %s has %d bytes in C, %d in ffi.lua"):format(name, size,
+      ffi.sizeof("struct " .. name)))
   end
 end
 

@@ -44,12 +44,18 @@ local function lost()
   end
 end
 
+local function close_fd(fd)
+  if fd >= 0 then
+    C.close(fd)
+  end
+end
+
 local function dispatch()
   local listener = listeners[event.id]
   if event.kind == LAUNCH.LOST then
     return lost()
   elseif not listener then
-    return
+    return event.kind == LAUNCH.FORKED and close_fd(event.pidfd)
   elseif event.kind == LAUNCH.FORKED then
     return listener:on_forked(event.pid, event.pidfd)
   end
@@ -119,6 +125,12 @@ function M.fork(request, listener)
   end
   listeners[request.id] = listener
   return rc == 0
+end
+
+--- The process's owner is not interested in it any more (it was killed). One that does not exist yet
+--- finds its parent gone: its control socket is closed.
+function M.forget(id)
+  listeners[id] = nil
 end
 
 --- Ends the template and with it every worker; their owners are told.

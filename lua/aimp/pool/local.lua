@@ -1,11 +1,12 @@
 --- The backend that runs a pool's work in processes of this machine.
 ---
 --- Joins the C pool (scheduler and channels), the supervisor (processes) and the
---- codec. Above it, Pool and PoolResult know only: submit units for an owner, cancel them, and an
---- owner's methods being called with what becomes of them:
+--- codec. Above it, Pool and PoolResult know only: submit units for an owner (a Task of calls.lua or a
+--- PoolResult), cancel them, and an owner being told what becomes of them:
 ---
----   owner:on_result(event, receiver)    items finished; read what you need, the payload dies at return
----   owner:on_failed(index, count, err)  items settled without a result
+---   on_result(event, receiver)    items finished; the payload is valid until return
+---   on_failed(index, count, err)  items settled without a result
+---   on_abandoned(err)             the pool ended
 ---
 --- It is a poller of aimp.loop. Loop thread only.
 -- SPDX-License-Identifier: MIT
@@ -13,6 +14,7 @@ local bit = require("bit")
 local buffer = require("string.buffer")
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
+local calls = require("aimp.pool.calls")
 local codec = require("aimp.codec")
 local deaths = require("aimp.pool.deaths")
 local errors = require("aimp.errors")
@@ -23,6 +25,7 @@ local wire = require("aimp.pool.wire")
 
 local C, EVENT, FRAME, OUTCOME = aimp_ffi.C, aimp_ffi.EVENT, aimp_ffi.FRAME, aimp_ffi.OUTCOME
 local FLAG_ERROR = aimp_ffi.FLAG_ERROR
+local call_done = calls.on_result
 local uv = loop.uv
 
 --- Events handled in one poll, so that tasks get their turn in between.
@@ -103,6 +106,7 @@ function M.new(options, max_slots, on_change)
   local self = setmetatable({
     options = options,
     pool = new_c_pool(options, max_slots),
+    max_slots = max_slots,
     on_change = on_change,
     owners = {}, free_owners = {}, free_count = 0, owner_count = 0,
     units = ffi.new("uint64_t[?]", GROW_OWNERS), units_capacity = GROW_OWNERS,
@@ -290,8 +294,10 @@ local function take_event(self, event)
   if kind == EVENT.OUTCOME then
     local owner = self.owners[event.owner]
     self.outstanding = self.outstanding - event.count
-    if owner then
-      owner:on_failed(tonumber(event.index), event.count, outcome_error(self, event, owner), self)
+    if owner and owner._state then
+      calls.on_failed(owner, outcome_error(self, event, owner), self)
+    elseif owner then
+      owner:on_failed(tonumber(event.index), event.count, outcome_error(self, event, owner))
     end
   elseif kind == EVENT.FRAME then
     take_frame(self, event)
@@ -308,8 +314,10 @@ function Local:drain_events(max)
     if event.kind == 1 then -- EVENT.RESULT, the hot one
       self.outstanding = self.outstanding - event.count
       local owner = owners[event.owner]
-      if owner then
-        owner:on_result(event, self.receivers[event.slot], self)
+      if owner and owner._state then -- a Task
+        call_done(owner, event, self.receivers[event.slot], self)
+      elseif owner then
+        owner:on_result(event, self.receivers[event.slot])
       end
     else
       take_event(self, event)
@@ -361,23 +369,10 @@ function Local:schedule_tick()
   end)
 end
 
--- The loop must stay alive exactly while an answer is awaited.
-local function hold_loop(self, wanted)
-  if wanted ~= self.holds_loop then
-    self.holds_loop = wanted
-    if wanted then
-      self.wake:ref()
-    else
-      self.wake:unref()
-    end
-  end
-end
-
 function Local:sleep_begin()
   if C.aimp_pool_sleep_begin(self.pool) == 0 then
     return false
   end
-  hold_loop(self, self:busy())
   self:schedule_tick()
   return true
 end
@@ -394,7 +389,11 @@ function Local:fail_all(err)
     local owner = self.owners[id]
     if owner then
       self.owners[id] = false
-      owner:on_abandoned(err)
+      if owner._state then
+        calls.on_abandoned(owner, err)
+      else
+        owner:on_abandoned(err)
+      end
     end
   end
   self.outstanding = 0

@@ -104,7 +104,8 @@ end
 
 local function handshake_failed(worker)
   worker.timer = nil
-  worker.failure = errors.new("START", ("worker %d did not come up within %g s"):format(worker.number, HANDSHAKE_S))
+  worker.failure = errors.new("START", ("worker %d did not come up within %g s"):format(worker.number,
+    HANDSHAKE_S))
   worker.supervisor:kill(worker, 9)
 end
 
@@ -311,6 +312,20 @@ function Supervisor:kill_all()
     drop_backoff(worker)
     self:kill(worker, 9)
   end
+end
+
+--- The loop will not run any more: kills every process and forgets it.
+function Supervisor:abandon()
+  self:kill_all()
+  for _, worker in ipairs(self.workers) do
+    stop_timer(worker)
+    if worker.state ~= "vacant" then
+      self.host.launcher.forget(worker.launch_id, worker.must_die)
+      self.host.C.aimp_pool_launched(self.host.pool, worker.slot, worker.request)
+      worker.state = "vacant"
+    end
+  end
+  self.by_slot_live = 0
 end
 
 function Supervisor:is_empty()

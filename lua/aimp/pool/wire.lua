@@ -1,4 +1,5 @@
---- Payloads of calls and results, on the parent's side; worker/reply.lua and worker/batch.lua are the other end.
+--- Payloads of calls and results on the parent's side; the other end is in
+--- worker/reply.lua and worker/batch.lua.
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
 local buffer = require("string.buffer")
@@ -67,15 +68,18 @@ local function decode_failed(err)
   return errors.new("DECODE", "cannot read what the worker sent: " .. errors.describe(err))
 end
 
---- The results of one call. Hot for one plain value.
+local function checked(ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, decode_failed((...))
+end
+
+--- The results of one call.
 ---@return boolean ok, any ...  false and a DECODE error
 function M.unpack_values(receiver, tag, data, len)
   scratch:set(data, len)
-  local n = rshift(tag, 8)
-  if n == 0 then
-    return true
-  end
-  return pcall(receiver.unpack, receiver, scratch, band(tag, 0xff), n)
+  return checked(pcall(receiver.unpack, receiver, scratch, band(tag, 0xff), rshift(tag, 8)))
 end
 
 --- An error that a worker reported, as an object.
@@ -91,8 +95,7 @@ function M.unpack_error(receiver, tag, data, len)
     { traceback = traceback, cause = value.cause, pid = tonumber(value.pid), task = value.task })
 end
 
---- Hands the results of a batch frame to store(owner, index, n, value, values): `values` is the list of
---- all values, set only where there is more than one.
+--- Puts the results of a batch frame into a store (store.lua).
 ---@return aimp.Error? failure  the frame could not be decoded: none of its items was stored
 function M.unpack_batch(receiver, tag, data, len, first, count, out)
   local format = band(tag, 0xff)
@@ -103,12 +106,18 @@ function M.unpack_batch(receiver, tag, data, len, first, count, out)
   end
   local is_multi = format >= TAG.MULTI
   scratch:set(data, len)
-  local ok, list = pcall(receiver.unpack_list, receiver, scratch, format - (is_multi and TAG.MULTI or TAG.LIST), count)
+  local codec_format = format - (is_multi and TAG.MULTI or TAG.LIST)
+  local ok, list = pcall(receiver.unpack_list, receiver, scratch, codec_format, count)
   if not ok or type(list) ~= "table" then
     return decode_failed(list)
   end
   if not is_multi then
     return out:store_list(first, count, list)
+  end
+  for k = 1, count do
+    if type(list[k]) ~= "table" or type(list[k].n) ~= "number" then
+      return decode_failed("a list of values was expected")
+    end
   end
   return out:store_multi(first, count, list)
 end

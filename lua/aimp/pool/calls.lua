@@ -1,0 +1,93 @@
+--- Tasks whose work runs in a worker: what pool:apply and pool:submit give.
+--- They are plain aimp Tasks; the backend is their producer.
+-- SPDX-License-Identifier: MIT
+local bit = require("bit")
+local buffer = require("string.buffer")
+local aimp_ffi = require("aimp.ffi")
+local task_module = require("aimp.task")
+local wire = require("aimp.pool.wire")
+
+local FLAG_ERROR = aimp_ffi.FLAG_ERROR
+local Task, PENDING = task_module.Task, task_module.PENDING
+local band, rshift = bit.band, bit.rshift
+
+--- The tag of one value in the codec's plain format: 1 value, format 0.
+local ONE_PLAIN = 256
+
+local M = {}
+
+local scratch = buffer.new()
+
+local function cancel(task)
+  task._backend:cancel(task._owner)
+  return true -- settled when the scheduler or the worker answers
+end
+
+--- A pending task, owner of one unit.
+---@param backend aimp.LocalBackend
+---@return aimp.Task
+function M.new(backend)
+  local task = setmetatable({
+    _state = PENDING, _n = 0, _a = nil, _fn = false, _fiber = false, _w1 = false, _slot = false,
+    _on_cancel = cancel, _backend = backend, _owner = 0, name = nil,
+  }, Task)
+  task._owner = backend:add_owner(task)
+  return task
+end
+
+local function release(task, backend)
+  backend:remove_owner(task._owner)
+  if task.on_settled then
+    task.on_settled(task)
+  end
+end
+
+local function decode_one(data, len)
+  scratch:set(data, len)
+  return scratch:decode()
+end
+
+local function resolve(task, ok, ...)
+  if ok then
+    task:_resolve(select("#", ...), ...)
+  else
+    task:_reject((...))
+  end
+end
+
+--- The worker answered.
+function M.on_result(task, event, receiver, backend)
+  local tag = event.tag
+  release(task, backend)
+  if tag == ONE_PLAIN and band(event.flags, FLAG_ERROR) == 0 then
+    local ok, value = pcall(decode_one, event.data, event.len)
+    if ok then
+      return task:_resolve1(value)
+    end
+  end
+  if band(event.flags, FLAG_ERROR) ~= 0 then
+    local err = wire.unpack_error(receiver, tag, event.data, event.len)
+    err.task = task.name
+    return task:_reject(err)
+  elseif rshift(tag, 8) == 0 then
+    return task:_resolve(0)
+  end
+  return resolve(task, wire.unpack_values(receiver, tag, event.data, event.len))
+end
+
+--- It settled without the worker's answer.
+function M.on_failed(task, err, backend)
+  release(task, backend)
+  task:_reject(err)
+end
+
+--- The pool ended; its numbers mean nothing any more.
+function M.on_abandoned(task, err)
+  task._on_cancel = nil
+  if task.on_settled then
+    task.on_settled(task)
+  end
+  task:_reject(err)
+end
+
+return M

@@ -1,0 +1,104 @@
+--- Which queue a task goes to.
+---
+--- A scheduler is any object with these methods; the two built-in ones are below.
+---   register_queue(qid)       once for each queue, before anything else
+---   register_process(qid)     once for each worker that serves the queue
+---   schedule_task(task_id, fn, args) → qid
+---   complete_task(task_id)    the task has settled, however
+-- SPDX-License-Identifier: MIT
+local M = {}
+
+---@class aimp.RoundRobin
+local RoundRobin = {}
+RoundRobin.__index = RoundRobin
+
+function RoundRobin:register_queue(qid)
+  self.weights[qid] = 0
+end
+
+--- A queue with more workers is chosen more often.
+function RoundRobin:register_process(qid)
+  self.weights[qid] = self.weights[qid] + 1
+  self.turns[#self.turns + 1] = qid
+end
+
+function RoundRobin:schedule_task()
+  local turns = self.turns
+  if #turns == 0 then
+    error("no worker is registered: a pool needs at least one process", 0)
+  end
+  self.turn = self.turn % #turns + 1
+  return turns[self.turn]
+end
+
+function RoundRobin:complete_task() end
+
+--- The queues by turns.
+---@return aimp.RoundRobin
+function M.round_robin()
+  return setmetatable({ weights = {}, turns = {}, turn = 0 }, RoundRobin)
+end
+
+---@class aimp.LeastLoaded
+local LeastLoaded = {}
+LeastLoaded.__index = LeastLoaded
+
+function LeastLoaded:register_queue(qid)
+  self.queues[#self.queues + 1] = { id = qid, workers = 0, tasks = 0 }
+  self.by_id[qid] = self.queues[#self.queues]
+end
+
+function LeastLoaded:register_process(qid)
+  self.by_id[qid].workers = self.by_id[qid].workers + 1
+end
+
+function LeastLoaded:schedule_task(task_id)
+  local best
+  for _, queue in ipairs(self.queues) do
+    if queue.workers > 0 and (not best or queue.tasks / queue.workers < best.tasks / best.workers) then
+      best = queue
+    end
+  end
+  if not best then
+    error("no worker is registered: a pool needs at least one process", 0)
+  end
+  best.tasks = best.tasks + 1
+  self.tasks[task_id] = best
+  return best.id
+end
+
+function LeastLoaded:complete_task(task_id)
+  local queue = self.tasks[task_id]
+  if queue then
+    queue.tasks = queue.tasks - 1
+    self.tasks[task_id] = nil
+  end
+end
+
+--- The queue with the fewest tasks for each of its workers.
+---@return aimp.LeastLoaded
+function M.least_loaded()
+  return setmetatable({ queues = {}, by_id = {}, tasks = {} }, LeastLoaded)
+end
+
+--- The scheduler that the option names, with the pool's queues and workers registered.
+---@param option string|table
+---@param queues integer
+---@param processes integer
+function M.open(option, queues, processes)
+  local scheduler = option
+  if option == "round_robin" then
+    scheduler = M.round_robin()
+  elseif option == "least_loaded" then
+    scheduler = M.least_loaded()
+  end
+  for qid = 1, queues do
+    scheduler:register_queue(qid)
+  end
+  for worker = 1, processes do
+    scheduler:register_process((worker - 1) % queues + 1)
+  end
+  return scheduler
+end
+
+return M
