@@ -100,8 +100,8 @@ void aimp_pool_set_pidfd(struct aimp_pool *pool, uint32_t slot, int pidfd)
     pool->slots[slot].pidfd = pidfd;
 }
 
-int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_t key,
-                   uint32_t tag, const void *data, uint64_t len)
+int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_t key, uint32_t tag,
+                   const void *data, uint64_t len)
 {
     struct frame frame = {.kind = kind, .fn = key, .tag = tag, .len = len};
     int rc = aimp__slot_post(&pool->slots[slot], &frame, data);

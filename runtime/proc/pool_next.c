@@ -137,8 +137,7 @@ int aimp_pool_next(struct aimp_pool *pool, struct aimp_event *event)
 int aimp_pool_has_input(const struct aimp_pool *pool)
 {
     for (uint32_t i = 0; i < pool->open_slots; i++)
-        if (aimp__slot_is_live(&pool->slots[i]) &&
-            aimp__channel_has_input(pool->slots[i].channel))
+        if (aimp__slot_is_live(&pool->slots[i]) && aimp__channel_has_input(pool->slots[i].channel))
             return 1;
     return 0;
 }

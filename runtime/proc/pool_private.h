@@ -9,14 +9,14 @@
 #include "sched/deflog.h"
 
 struct aimp_pool {
-    struct sched *sched;          /* owned */
-    struct deflog *deflog;        /* owned */
+    struct sched *sched;   /* owned */
+    struct deflog *deflog; /* owned */
     struct channel_sizes sizes;
-    int wake_fd;                  /* owned; every worker rings it */
+    int wake_fd; /* owned; every worker rings it */
     uint32_t slot_count;
-    uint32_t open_slots;          /* slots below this index may be open */
-    uint32_t cursor;              /* slot that aimp_pool_next reads from */
-    uint32_t burst;               /* frames read from it in a row */
+    uint32_t open_slots; /* slots below this index may be open */
+    uint32_t cursor;     /* slot that aimp_pool_next reads from */
+    uint32_t burst;      /* frames read from it in a row */
     struct spinner spinner;
     struct slot slots[];
 };

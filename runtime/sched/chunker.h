@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 struct chunker {
-    double item_ns;   /* moving estimate; 0: nothing measured yet */
-    uint32_t size;    /* current size */
-    uint32_t max;     /* upper bound */
+    double item_ns;    /* moving estimate; 0: nothing measured yet */
+    uint32_t size;     /* current size */
+    uint32_t max;      /* upper bound */
     uint32_t measured; /* size of the largest unit measured so far; growth is relative to it */
 };
 

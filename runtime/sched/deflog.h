@@ -45,6 +45,7 @@ void aimp__deflog_hold(struct deflog *log, uint64_t position);
 void aimp__deflog_release(struct deflog *log, uint64_t position);
 
 uint64_t aimp__deflog_position(const struct deflog *log);
-size_t aimp__deflog_bytes(const struct deflog *log); /* memory of the live entries, for stats and tests */
+size_t
+aimp__deflog_bytes(const struct deflog *log); /* memory of the live entries, for stats and tests */
 
 #endif

@@ -37,7 +37,7 @@ struct sched_call {
     uint32_t fn;
     uint32_t tag;
     uint32_t timeout_ms;
-    uint64_t needs;            /* definition log position (sched/deflog.h) */
+    uint64_t needs; /* definition log position (sched/deflog.h) */
     const void *payload;
     size_t len;
 };
@@ -61,6 +61,8 @@ struct sched_ops {
     uint32_t (*take_back)(void *ctx, uint32_t slot, uint32_t cell, uint32_t max);
     /* the worker must die: a task overran its hard deadline */
     void (*kill)(void *ctx, uint32_t slot);
+    /* no item of a submitted unit whose spec.needs was not 0 is left; may be NULL */
+    void (*released)(void *ctx, uint64_t needs);
 };
 
 struct sched_config {
@@ -98,7 +100,7 @@ enum sched_outcome_kind {
 
 /* Items settled without a result from a worker. */
 struct sched_outcome {
-    uint32_t kind;  /* enum sched_outcome_kind */
+    uint32_t kind; /* enum sched_outcome_kind */
     uint32_t owner;
     uint64_t first; /* index as in spec.base */
     uint32_t count;
@@ -145,11 +147,13 @@ uint32_t aimp__sched_cancel_group(struct sched *sched, uint32_t group);
 bool aimp__sched_next_outcome(struct sched *sched, struct sched_outcome *out);
 
 /* ---- workers: the caller tells what happened to their processes ---- */
-void aimp__sched_worker_ready(struct sched *sched, uint32_t slot);   /* may get work now */
-void aimp__sched_worker_drain(struct sched *sched, uint32_t slot);   /* nothing new; finishes what it claimed;
-                                                                        the unclaimed is taken back */
+void aimp__sched_worker_ready(struct sched *sched, uint32_t slot); /* may get work now */
+void aimp__sched_worker_drain(struct sched *sched,
+                              uint32_t slot); /* nothing new; finishes what it claimed;
+                                                 the unclaimed is taken back */
 bool aimp__sched_worker_is_idle(const struct sched *sched, uint32_t slot); /* holds nothing */
-bool aimp__sched_worker_is_spent(const struct sched *sched, uint32_t slot); /* its quota is used up */
+bool aimp__sched_worker_is_spent(const struct sched *sched,
+                                 uint32_t slot); /* its quota is used up */
 
 /* The worker is gone for good and its completion ring was read to the end.
  * Finished items stay finished; started ones run again (retries) or become outcomes;
@@ -157,8 +161,7 @@ bool aimp__sched_worker_is_spent(const struct sched *sched, uint32_t slot); /* i
  * process. `death` is kept for the outcomes. */
 void aimp__sched_worker_gone(struct sched *sched, uint32_t slot, uint32_t death);
 
-/* No process will ever serve this slot again (resize): units pinned to it move
- * to slot pin % remaining, else to the queue. */
+/* No process will serve this slot for now (resize): units pinned to it move to its queue. */
 void aimp__sched_worker_remove(struct sched *sched, uint32_t slot);
 
 /* Deadlines, rebalancing of work that a blocked or stopped worker sits on. Call at or after the
@@ -167,17 +170,17 @@ void aimp__sched_tick(struct sched *sched);
 uint64_t aimp__sched_next_tick_ns(const struct sched *sched);
 
 struct sched_slot_stats {
-    uint64_t done;         /* items with a result, since the slot exists */
-    uint64_t lost;         /* items that died or timed out there */
-    uint32_t running;      /* claimed, not finished */
-    uint32_t queued;       /* sent, not claimed */
-    uint64_t busy_ns;      /* sum of wall_ns */
+    uint64_t done;    /* items with a result, since the slot exists */
+    uint64_t lost;    /* items that died or timed out there */
+    uint32_t running; /* claimed, not finished */
+    uint32_t queued;  /* sent, not claimed */
+    uint64_t busy_ns; /* sum of wall_ns */
 };
 void aimp__sched_slot_stats(const struct sched *sched, uint32_t slot, struct sched_slot_stats *out);
 
 struct sched_stats {
-    uint64_t waiting;      /* items in the queues */
-    uint64_t outstanding;  /* items at workers */
+    uint64_t waiting;                               /* items in the queues */
+    uint64_t outstanding;                           /* items at workers */
     uint64_t done, lost, cancelled, retried, moved; /* moved: taken back for another worker */
 };
 void aimp__sched_stats(const struct sched *sched, struct sched_stats *out);
