@@ -35,7 +35,7 @@ function M.off(fn)
   end
 end
 
---- Calls all hooks. Each is forgotten before it is called, so calling this again, also from a hook, is harmless.
+--- Calls all hooks. Each is forgotten before it is called, so calling this again, in a hook too, is harmless.
 function M.run()
   while #hooks > 0 do
     local ok, err = xpcall(table.remove(hooks), errors.handler)

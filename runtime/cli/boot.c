@@ -54,6 +54,8 @@ static int open_protected(lua_State *L)
     static const char *const c_tails[] = {"/lib/lua/5.1/?.so;", NULL};
     const struct lua_boot *boot = lua_touserdata(L, 1);
     lua_settop(L, 0);
+    lua_pushboolean(L, 1); /* LUA_PATH: lua/aimp/cli/main.lua, which knows about -E */
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     luaL_openlibs(L);
     prepend_path(L, "path", boot->prefix, lua_tails);
     prepend_path(L, "cpath", boot->prefix, c_tails);

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536
-#define LOCK_TRIES   10000 /* with their naps a second or a little more */
 #define LOCK_NAP_NS  50000L
+#define LOCK_CHECK   256 /* naps between two looks at the holder */
 
 static char buffer[BUFFER_BYTES];
 static int is_pipe;
@@ -43,19 +43,39 @@ static int set_lock(short type)
     return fcntl(STDOUT_FILENO, F_SETLK, &lock);
 }
 
+/* A holder that is stopped (SIGSTOP, a debugger) may stay so for ever; any other goes on as soon
+ * as the pipe is read. */
+static int is_holder_stopped(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char path[32];
+    char stat[128] = "";
+    if (fcntl(STDOUT_FILENO, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)lock.l_pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    size_t n = fread(stat, 1, sizeof stat - 1, file);
+    fclose(file);
+    stat[n] = '\0';
+    const char *state = strrchr(stat, ')'); /* "pid (name) T ..." */
+    return state && (strncmp(state, ") T", 3) == 0 || strncmp(state, ") t", 3) == 0);
+}
+
 /* False: the line is written without. */
 static int lock_pipe(void)
 {
     if (!is_pipe)
         return 0;
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (set_lock(F_WRLCK) == 0)
-            return 1;
+    for (int naps = 1; set_lock(F_WRLCK) != 0; naps++) {
         if (errno != EAGAIN && errno != EACCES)
+            return 0;
+        if (naps % LOCK_CHECK == 0 && is_holder_stopped())
             return 0;
         nanosleep(&(struct timespec){0, LOCK_NAP_NS}, NULL);
     }
-    return 0;
+    return 1;
 }
 
 static void write_all(const char *data, size_t len)

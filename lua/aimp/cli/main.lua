@@ -1,25 +1,21 @@
 -- SPDX-License-Identifier: MIT
 --- aimprun from its command line to its exit status. Called once, by runtime/cli/main.c.
 ---
----   options ► steps, each a main task driven to its end ► other tasks cancelled ► shutdown hooks
----   ► errors nobody saw are reported ► status
+---   options ► main task: LUA_INIT, options, script, prompt ► other tasks end ► shutdown hooks ► status
 local fiber = require("aimp.fiber")
-local loop = require("aimp.loop")
 local native = require("aimp.cli.native")
 local options_module = require("aimp.cli.options")
 local requiring = require("aimp.cli.require")
+local run = require("aimp.run")
 local shutdown = require("aimp.shutdown")
 local signals = require("aimp.cli.signals")
-local spawning = require("aimp.task.spawn")
 local tasks = require("aimp.task")
 
 local M = {}
 
 local WRONG_USAGE = 2
 local SHUTDOWN_S = 5 -- hooks that take longer are left, and the process ends with its status
-local CANCEL_S = 1   -- tasks that go on after their cancellation are left after this time
 
-local main_task = nil ---@type aimp.Task?
 local stop_reason = nil ---@type string?  set by the first signal
 local failed = false    -- an error was reported, so the status is at least 1
 
@@ -45,77 +41,44 @@ end
 
 local function on_signal(reason)
   stop_reason = reason
-  if main_task then
-    main_task:cancel(reason)
-  end
+  run.main_task():cancel(reason)
 end
 
 -- ---- the main task ----
 
-local function report_deadlock(task)
-  local f = task._fiber
-  report().error(("deadlock: the main task waits (for %s) and nothing is left that could wake it"):format(
-    f and f.what or "its start"), f and debug.traceback(f.co))
-end
-
---- Whether the main task ended well; reports when not.
-local function check_outcome(task)
-  local ok, err = pcall(task.exception, task)
-  if ok and err == nil then
-    return true
-  end
-  if not stop_reason then
-    report().error(err)
-  end
-  return false
-end
-
---- Runs fn as the main task to its end.
----@return boolean ok
-local function run_main(fn, ...)
-  local task = spawning.spawn(fn, ...)
-  main_task = task
-  local how = loop.run_until(function() return task:done() end)
-  main_task = nil
-  if how == "deadlock" then
-    report_deadlock(task)
-    return false
-  end
-  return check_outcome(task)
-end
-
----@return boolean ok
-local function run_step(fn, ...)
-  if not fn then
+--- The name `main_chunk` stands in tracebacks, where aimp.cli.report knows it.
+local function run_step(main_chunk, ...)
+  if not main_chunk then
     report().say((...))
     return false
   end
-  return run_main(fn, ...)
+  main_chunk(...)
+  return not stop_reason
 end
 
-local function run_steps(steps)
+---@param steps aimp.cli.Step[]
+---@return boolean ok  errors are raised; false: the reason was reported
+local function main_body(steps)
   for _, step in ipairs(steps) do
-    if stop_reason or not run_step(step()) then
+    if not run_step(step()) then
       return false
     end
   end
   return true
 end
 
--- ---- the end ----
-
-local function cancel_others()
-  local left = spawning.live()
-  for _, task in ipairs(left) do
-    task:cancel("the main task has ended")
+---@return boolean ok
+local function run_main(steps)
+  local task, unseen = run.main(main_body, steps)
+  if task:state() == "done" then
+    return task:result() and unseen == 0
+  elseif not stop_reason then
+    report().error(task._a)
   end
-  if #left > 0 then
-    local late = false
-    local timer = loop.timer(CANCEL_S, function() late = true end)
-    loop.run_until(function() return late or spawning.live_count() == 0 end)
-    timer:stop()
-  end
+  return false
 end
+
+-- ---- the end ----
 
 local function run_shutdown(status)
   if shutdown.count() > 0 then
@@ -139,17 +102,30 @@ local function exit(code, close)
   native.exit(status, close)
 end
 
+---@return integer status
 local function end_run(ok)
   failed = failed or not ok
-  cancel_others()
   run_shutdown(failed and 1 or 0)
-  tasks.flush_unseen()
   return signals.status() or (failed and 1 or 0)
 end
 
 -- ---- the beginning ----
 
+--- package.path is aimp's own folders and the built-in default until here, as it was not known whether the
+--- environment counts.
+local function apply_path(field, variable, own)
+  local value = os.getenv(variable)
+  if value then
+    local first, default = package[field]:match("^(" .. own .. ")(.*)$")
+    package[field] = first .. value:gsub(";;", function() return ";" .. default .. ";" end)
+  end
+end
+
 local function install(options, argv)
+  if not options.no_environment then
+    apply_path("path", "LUA_PATH", "[^;]*;[^;]*;")
+    apply_path("cpath", "LUA_CPATH", "[^;]*;")
+  end
   _G.arg = options_module.arg_table(argv, options.first)
   requiring.install()
   os.exit = exit -- luacheck: ignore 122
@@ -179,7 +155,7 @@ function M.run(argv)
     return answer_help(options)
   end
   install(options, argv)
-  return end_run(run_steps(require("aimp.cli.steps").list(options)))
+  return end_run(run_main(require("aimp.cli.steps").list(options)))
 end
 
 return M

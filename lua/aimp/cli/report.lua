@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What aimprun says on stderr: errors nobody caught, as luajit words them, with the tracebacks of aimp's tasks.
+--- What aimprun says on stderr: errors nobody caught, as luajit words them, with tracebacks through tasks.
 local errors = require("aimp.errors")
 
 local M = {}
@@ -7,9 +7,19 @@ local M = {}
 local AWAITED_BY = "\nawaited by\n"
 local HEADING = "stack traceback:"
 
---- Frames of the runtime itself, which say nothing to the script's author.
+-- Frames of the runtime itself, which say nothing to the script's author.
+local RUNTIME_FRAMES = {
+  "aimp/[%w_/]+%.lua:%d+: in ", "%[C%]: in function 'x?pcall'", "%[C%]: in function 'run'",
+  "%[C%]: in function 'error'", "%[C%]: at 0x",
+}
+
 local function is_runtime_frame(line)
-  return line:find("aimp/[%w_/]+%.lua:%d+: in ") ~= nil or line:find("[C]: in function 'x?pcall'") ~= nil
+  for _, pattern in ipairs(RUNTIME_FRAMES) do
+    if line:find(pattern) then
+      return true
+    end
+  end
+  return false
 end
 
 --- Drops the runtime's frames below the script's last one, and those within `require`.
@@ -25,6 +35,7 @@ local function trim_section(section)
   while #lines > 1 and is_runtime_frame(lines[#lines]) do
     lines[#lines] = nil
   end
+  lines[#lines] = lines[#lines]:gsub("in function 'main_chunk'$", "in main chunk")
   return #lines > 1 and table.concat(lines, "\n") or nil
 end
 

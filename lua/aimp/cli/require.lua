@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- A `require` whose modules may wait while they load.
 ---
---- The same meaning and messages as LuaJIT's own, which is a C function and cannot be waited in. While one task
---- loads a module, another that requires it waits for the first instead of being told of a loop; tasks that
---- would wait for each other in a circle are.
+--- The same meaning and messages as LuaJIT's own, which is a C function and cannot be waited in. While one
+--- task loads a module, another that requires it waits for the first instead of being told of a loop; tasks
+--- that would wait for each other in a circle are.
 local M = {}
 
 local loaded = debug.getregistry()._LOADED
@@ -14,7 +14,8 @@ local package = package
 ---@field waiters aimp.Fiber[]
 ---@field failed boolean
 
-local sentinel = newproxy(false)          -- stands in package.loaded while a module loads, and after it failed
+-- Stands in package.loaded while a module loads, and after it failed.
+local sentinel = newproxy(false)
 local loading = {} ---@type table<string, aimp.cli.Loading>
 local waits_for = setmetatable({}, { __mode = "k" }) ---@type table<any, aimp.cli.Loading>
 
@@ -104,7 +105,7 @@ local function find(name)
   end
 end
 
---- Message handler. The error is raised anew for who required the module; the task remembers where it came from.
+--- Message handler. The error is raised anew for who required the module; the task remembers its origin.
 local function remember_origin(err)
   local fiber = loaded["aimp.fiber"]
   local f = fiber and fiber.current()

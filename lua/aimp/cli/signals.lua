@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Ctrl-C and SIGTERM reach the loop here. What happens without it, at the second one, is in runtime/cli/signals.h.
+--- Ctrl-C and SIGTERM reach the loop here. What the second one does, without a loop: runtime/cli/signals.h.
 local native = require("aimp.cli.native")
 local uv = require("aimp.uv")
 

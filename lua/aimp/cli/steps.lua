@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What the command line asks for, as a list of steps in luajit's order. Each gives the function that is to run
+--- What the command line asks for, as steps in the order of luajit. Each gives the function that is to run
 --- as the main task with its arguments, or nil and a message when there is no such function (a syntax error).
 local native = require("aimp.cli.native")
 
@@ -46,8 +46,14 @@ function make.e(text)
   return loadstring(text, "=(command line)")
 end
 
+-- Not called as a Lua function's own call would be: that puts a position before "module not found".
 function make.l(text)
-  return require, text
+  return function()
+    local ok, err = pcall(require, text)
+    if not ok then
+      error(err, 0)
+    end
+  end
 end
 
 function make.j(text)
