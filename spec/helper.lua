@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Loaded by busted before every spec file (see .busted). Fails a spec that
 --- leaves a uv handle, a child process, an open file or a shared mapping
---- behind, and ends one that hangs, with its stack.
+--- behind or is pending, and ends one that hangs, with its stack.
 ---
 --- Specs that need more say so at the top of their file:
 ---   local helper = require("spec.helper")
@@ -35,12 +35,6 @@ function M.allow(more)
       allowed[kind][name] = (allowed[kind][name] or 0) + number
     end
   end
-end
-
---- Sets how long each following spec of this file may take.
----@param seconds number
-function M.time_limit(seconds)
-  limit_s = seconds * PATIENCE
 end
 
 local function now_s()
@@ -144,12 +138,28 @@ end
 local watchdog = assert(uv.new_timer())
 watchdog:unref()
 
--- libuv opens some files once, with the first signal and the first stream.
-assert(uv.new_signal()):close()
-assert(uv.new_pipe(false)):close()
-pause(1)
+local function watch()
+  watchdog:start(limit_s * 1000, 0, give_up)
+end
+
+--- Sets how long this spec, from now on, and each after it in the file may take.
+---@param seconds number
+function M.time_limit(seconds)
+  limit_s = seconds * PATIENCE
+  if watchdog:is_active() then
+    watch()
+  end
+end
 
 local file_start, spec_start
+
+-- libuv opens some files once, with the first signal and the first stream.
+-- Not while this file is loaded: dofile is C, through which nothing can wait.
+busted.subscribe({ "suite", "start" }, function()
+  assert(uv.new_signal()):close()
+  assert(uv.new_pipe(false)):close()
+  pause(1)
+end)
 
 busted.subscribe({ "file", "start" }, function()
   allowed = { handles = {}, processes = {}, files = {}, mappings = {} }
@@ -161,14 +171,29 @@ busted.subscribe({ "file", "end" }, function(file)
   check(file.name, file_start, file_start)
 end)
 
+local specs_run = 0
+
 busted.subscribe({ "test", "start" }, function(element)
   spec_name = element.name
+  specs_run = specs_run + 1
+end)
+
+busted.subscribe({ "test", "end" }, function(element, _, status)
+  if status == "pending" then
+    error(("'%s' is pending: write it or leave it out"):format(element.name), 0)
+  end
+end)
+
+busted.subscribe({ "suite", "end" }, function()
+  if specs_run == 0 then
+    error("no spec was run", 0)
+  end
 end)
 
 -- busted runs these two around every spec, outside of the file's own.
 busted.before_each(function()
   spec_start = leaks.snapshot()
-  watchdog:start(limit_s * 1000, 0, give_up)
+  watch()
 end)
 
 busted.after_each(function()
