@@ -2,44 +2,56 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/alloc.h"
 
-#include <stdbool.h>
-#include <stdlib.h>
-
 #ifdef AIMP_FAILPOINTS
-static unsigned long fail_at;
 
-void aimp__sched_fail_alloc_at(unsigned long n)
-{
-    fail_at = n;
-}
+static unsigned long left; /* allocations until one fails; 0: none will */
+static long blocks;
 
-static bool must_fail(void)
+static int must_fail(void)
 {
-    return fail_at > 0 && --fail_at == 0;
+    return left > 0 && --left == 0;
 }
-#else
-void aimp__sched_fail_alloc_at(unsigned long n)
-{
-    (void)n;
-}
-
-static bool must_fail(void)
-{
-    return false;
-}
-#endif
 
 void *aimp__sched_alloc(size_t size)
 {
-    return must_fail() ? NULL : malloc(size);
+    return aimp__sched_realloc(NULL, size);
 }
 
 void *aimp__sched_realloc(void *memory, size_t size)
 {
-    return must_fail() ? NULL : realloc(memory, size);
+    if (must_fail())
+        return NULL;
+    void *fresh = realloc(memory, size);
+    if (fresh && !memory)
+        blocks++;
+    return fresh;
 }
 
 void aimp__sched_free_memory(void *memory)
 {
+    if (memory)
+        blocks--;
     free(memory);
 }
+
+void aimp__sched_fail_alloc_at(unsigned long n)
+{
+    left = n;
+}
+
+int aimp__sched_fail_alloc_is_armed(void)
+{
+    return left > 0;
+}
+
+long aimp__sched_alloc_count(void)
+{
+    return blocks;
+}
+
+#else
+
+/* ISO C wants a declaration in every translation unit. */
+typedef int aimp__sched_alloc_is_malloc;
+
+#endif
