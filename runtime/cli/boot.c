@@ -4,9 +4,7 @@
 
 #include "cli/output.h"
 #include "lua/callback.h"
-#ifndef AIMP_NO_WORKERS
 #include "lua/core.h"
-#endif
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -60,9 +58,7 @@ static int open_protected(lua_State *L)
     prepend_path(L, "path", boot->prefix, lua_tails);
     prepend_path(L, "cpath", boot->prefix, c_tails);
     preload(L, "luv", luv_too_early);
-#ifndef AIMP_NO_WORKERS
     preload(L, "aimp.core", luaopen_aimp_core);
-#endif
     lua_pushcfunction(L, aimp__output_print);
     lua_setglobal(L, "print");
     return 0;

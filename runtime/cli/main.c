@@ -10,10 +10,8 @@
 #include "cli/native.h"
 #include "cli/output.h"
 #include "cli/signals.h"
-#ifndef AIMP_NO_WORKERS
 #include "lua/worker_main.h"
 #include "proc/launcher.h"
-#endif
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -85,7 +83,6 @@ static int script_main(int argc, char **argv)
     aimp__native_exit(&boot, args.status, 1);
 }
 
-#ifndef AIMP_NO_WORKERS
 static void worker_start(void *ctx, uint32_t worker, const struct worker_fds *fds)
 {
     struct aimp_error err = {0};
@@ -108,6 +105,9 @@ static void open_worker_state(void)
     struct aimp_error err = {0};
     if (aimp__boot_open(&boot, &err))
         fail(err.text);
+    aimp__native_preload(&boot);
+    if (lua_cpcall(boot.L, preload_protected, NULL) != 0)
+        fail(lua_tostring(boot.L, -1));
 }
 
 static int template_main(void)
@@ -116,8 +116,6 @@ static int template_main(void)
     if (fstat(TEMPLATE_FD, &st) != 0 || !S_ISSOCK(st.st_mode))
         fail("--template is for aimp's own use");
     open_worker_state();
-    if (lua_cpcall(boot.L, preload_protected, NULL) != 0)
-        fail(lua_tostring(boot.L, -1));
     return aimp__template_run(TEMPLATE_FD, boot.exe, worker_start, &boot);
 }
 
@@ -130,8 +128,6 @@ static int spawned_main(const char *worker)
     return aimp__template_spawned((uint32_t)strtoul(worker, NULL, 10), worker_start, &boot);
 }
 
-#endif
-
 int main(int argc, char **argv)
 {
     if (getauxval(AT_SECURE))
@@ -139,11 +135,9 @@ int main(int argc, char **argv)
     aimp__output_fill_stdio();
     aimp__output_init();
     aimp__signals_ignore_pipe();
-#ifndef AIMP_NO_WORKERS
     if (argc == 2 && strcmp(argv[1], "--template") == 0)
         return template_main();
     if (argc == 3 && strcmp(argv[1], "--worker") == 0)
         return spawned_main(argv[2]);
-#endif
     return script_main(argc, argv);
 }

@@ -2,6 +2,7 @@
 --- aimprun from its command line to its exit status. Called once, by runtime/cli/main.c.
 ---
 ---   options ► main task: LUA_INIT, options, script, prompt ► other tasks end ► shutdown hooks ► status
+local exit = require("aimp.cli.exit")
 local fiber = require("aimp.fiber")
 local native = require("aimp.cli.native")
 local options_module = require("aimp.cli.options")
@@ -88,20 +89,6 @@ local function run_shutdown(status)
   end
 end
 
---- The global os.exit: from any task, at once.
-local function exit(code, close)
-  local status = tonumber(code)
-  if code == nil or code == true then
-    status = 0
-  elseif code == false then
-    status = 1
-  elseif not status then
-    error(("bad argument #1 to 'exit' (number expected, got %s)"):format(type(code)), 2)
-  end
-  run_shutdown(status)
-  native.exit(status, close)
-end
-
 ---@return integer status
 local function end_run(ok)
   failed = failed or not ok
@@ -128,7 +115,7 @@ local function install(options, argv)
   end
   _G.arg = options_module.arg_table(argv, options.first)
   requiring.install()
-  os.exit = exit -- luacheck: ignore 122
+  exit.install(run_shutdown)
   fiber.on_error, shutdown.on_error = report_stray, report_stray
   tasks.on_unseen = report_unseen
   native.on_callback_error(report_stray)
