@@ -51,9 +51,13 @@ local function check_self(self, method)
   end
 end
 
+local function refuse_again()
+  error("aimp.task: settled twice", 4)
+end
+
 local function settle(task, state, n, a)
   if task._state ~= PENDING then
-    error("aimp.task: settled twice", 3)
+    refuse_again()
   end
   task._state, task._n, task._a = state, n, a
   task._fn, task._fiber = false, false
@@ -78,6 +82,9 @@ end
 --- Producer: failed; cancelled when that is what the error says.
 ---@param err any  made an Error object when it is none
 function Task:_reject(err)
+  if self._state ~= PENDING then
+    refuse_again()
+  end
   err = errors.wrap(err)
   self._traceback = err.traceback
   if err.code == "CANCELLED" then
