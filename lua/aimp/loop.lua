@@ -67,13 +67,25 @@ end
 
 local function nothing() end
 
+local blocking = false
+
+--- Called in a uv callback that made something to do for a poller: the loop must not block now. A timer that
+--- is due when `uv.run("once")` begins runs before its poll, which would then wait for something else.
+function M.interrupt()
+  if blocking then
+    uv.stop()
+  end
+end
+
 local function block()
   local keep = not uv.loop_alive()
   if keep then
     keeper = keeper or uv.new_timer()
     uv.timer_start(keeper, KEEP_ALIVE_MS, 0, nothing)
   end
+  blocking = true
   uv.run("once")
+  blocking = false
   if keep then
     uv.timer_stop(keeper)
   end
@@ -209,6 +221,7 @@ end
 
 -- Neovim always runs its loop itself, so there a first task attaches.
 function fiber.on_ready()
+  M.interrupt()
   local vim = rawget(_G, "vim")
   if not driven and type(vim) == "table" and vim.loop == uv then
     M.attach(vim.schedule)

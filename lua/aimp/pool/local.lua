@@ -98,6 +98,11 @@ local function new_supervisor(self, count)
   }, count)
 end
 
+local function tick(self)
+  C.aimp_pool_tick(self.pool)
+  loop.interrupt() -- so that the next tick is armed, and outcomes are read
+end
+
 ---@param options aimp.PoolOptions checked
 ---@param max_slots integer  workers that resize may reach
 ---@param on_change fun()    processes came, went or failed
@@ -129,6 +134,7 @@ function M.new(options, max_slots, on_change)
   end)
   self.wake:unref()
   self.ticker = uv.new_timer()
+  self.on_tick = function() tick(self) end
   self.ticker:unref()
   loop.add_poller(self)
   return self
@@ -353,20 +359,12 @@ function Local:spin()
   return C.aimp_pool_spin(self.pool) ~= 0
 end
 
-local function tick(self)
-  self.ticking = false
-  C.aimp_pool_tick(self.pool)
-end
-
 function Local:schedule_tick()
   local in_ns = C.aimp_pool_tick_in_ns(self.pool)
   if in_ns < 0 then
     return
   end
-  self.ticking = true
-  self.ticker:start(math.ceil(in_ns / 1e6), 0, function()
-    tick(self)
-  end)
+  self.ticker:start(math.ceil(in_ns / 1e6), 0, self.on_tick)
 end
 
 function Local:sleep_begin()
