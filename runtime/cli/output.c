@@ -17,7 +17,7 @@
 #define LOCK_CHECK   256 /* naps between two looks at the holder */
 
 static char buffer[BUFFER_BYTES];
-static int is_pipe;
+static int is_stream;  /* pipe or socket: a long write may be cut by others */
 static int lost_errno; /* why output was lost, 0 if none was */
 
 void aimp__output_fill_stdio(void)
@@ -34,7 +34,7 @@ void aimp__output_init(void)
 {
     struct stat st;
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
-    is_pipe = fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+    is_stream = fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 static int set_lock(short type)
@@ -64,9 +64,9 @@ static int is_holder_stopped(void)
 }
 
 /* False: the line is written without. */
-static int lock_pipe(void)
+static int lock_stream(void)
 {
-    if (!is_pipe)
+    if (!is_stream)
         return 0;
     for (int naps = 1; set_lock(F_WRLCK) != 0; naps++) {
         if (errno != EAGAIN && errno != EACCES)
@@ -131,7 +131,7 @@ int aimp__output_print(lua_State *L)
     luaL_pushresult(&line);
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
-    int is_locked = lock_pipe();
+    int is_locked = lock_stream();
     write_line(text, len);
     if (is_locked)
         set_lock(F_UNLCK);

@@ -4,8 +4,8 @@
  * process dies. print's lines stay whole among the processes of a run:
  *
  *   file       one write a line, of any length; the processes share one file offset
- *   pipe       the kernel keeps writes of PIPE_BUF (4096) bytes whole only, so each print takes a
- *              record lock on the pipe; a holder that was stopped stops nobody else
+ *   pipe,      the kernel keeps writes of PIPE_BUF (4096) bytes whole only, so each print takes a
+ *   socket     record lock on it; a holder that was stopped stops nobody else
  *   terminal   one write a line
  *
  * io.write is stdio's: whole lines up to PIPE_BUF on a pipe, up to the buffer's 64 KiB elsewhere.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- The `os.exit` of aimprun and its workers: from any task, at once, with everything flushed. LuaJIT's own would
---- wait for requests that are still with libuv's threads.
+--- The `os.exit` of aimprun and its workers: from any task, at once, with everything flushed. LuaJIT's own
+--- would wait for requests that are still with libuv's threads.
 local native = require("aimp.cli.native")
 
 local M = {}
