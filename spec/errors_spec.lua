@@ -45,11 +45,13 @@ describe("aimp.errors", function()
       assert.equal("3", errors.describe(3))
       assert.matches("^table: ", errors.describe({}))
       assert.equal("said", errors.describe({ message = "said" }))
-      assert.equal("own", errors.describe(setmetatable({ message = "x" }, { __tostring = function() return "own" end })))
+      local own = setmetatable({ message = "x" }, { __tostring = function() return "own" end })
+      assert.equal("own", errors.describe(own))
     end)
 
     it("survives a __tostring that raises or returns no text", function()
-      assert.matches("table value whose __tostring fails", errors.describe(setmetatable({}, { __tostring = raising })))
+      assert.matches("table value whose __tostring fails",
+        errors.describe(setmetatable({}, { __tostring = raising })))
       assert.matches("table value whose __tostring fails",
         errors.describe(setmetatable({}, { __tostring = function() return {} end })))
       local proxy = newproxy(true)

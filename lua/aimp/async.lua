@@ -46,9 +46,24 @@ local function withdraw(f)
   end
 end
 
-local function io_error(message)
+local function io_error(message, level)
   local name = message:match("^(%u[%u%d_]*):")
-  return errors.new("IO", message, { name = name, traceback = debug.traceback("", 4):sub(2) })
+  return errors.new("IO", message, { name = name, traceback = debug.traceback("", level + 1):sub(2) })
+end
+
+local function checked(ok, ...)
+  if not ok then
+    errors.raise_misuse(4, "aimp.await: %s", (errors.describe((...)):gsub(" to '%?'", "")))
+  end
+  return ...
+end
+
+--- Calls; a C function's complaint about its arguments gets the position of who called aimp.await.
+local function invoke(fn, ...)
+  if type(fn) == "function" and debug.getinfo(fn, "S").what == "C" then
+    return checked(pcall(fn, ...))
+  end
+  return fn(...)
 end
 
 local function start(call, ...)
@@ -56,9 +71,9 @@ local function start(call, ...)
   args[n + 1] = function(...)
     call:_called(...)
   end
-  local request, message = call.fn(unpack(args, 1, n + 1))
+  local request, message = invoke(call.fn, unpack(args, 1, n + 1))
   if request == nil and type(message) == "string" and not call.n then
-    error(io_error(message), 0)
+    error(io_error(message, 3), 0)
   end
   call.request = request
 end
@@ -66,7 +81,7 @@ end
 local function outcome(call)
   local first = call.values[1]
   if type(first) == "string" then
-    error(io_error(first), 0)
+    error(io_error(first, 2), 0)
   elseif errors.is(first) then
     error(first, 0)
   elseif first == nil and call.n > 0 then
@@ -94,7 +109,7 @@ function M.await(fn, ...)
     fiber.wait(withdraw, "a callback")
     f.awaited_call = nil
   end
-  return outcome(call)
+  return outcome(call) -- a tail call, which outcome's level counts on
 end
 
 return M

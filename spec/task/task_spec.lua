@@ -116,7 +116,8 @@ describe("aimp.Task", function()
       local ok, message = pcall(function() task.await() end)
       assert.is_false(ok)
       assert.matches("task_spec.lua:%d+: await: not a task; call it as task:await%(%)", message)
-      for _, name in ipairs { "pawait", "cancel", "done", "cancelled", "result", "exception", "on_done", "state" } do
+      local methods = { "pawait", "cancel", "done", "cancelled", "result", "exception", "on_done", "state" }
+      for _, name in ipairs(methods) do
         ok, message = pcall(function() task[name]({}) end)
         assert.is_false(ok)
         assert.matches("task_spec.lua:%d+: " .. name .. ": not a task", message)
