@@ -32,6 +32,7 @@ void aimp__cell_open(struct channel *channel, uint32_t cell, uint32_t generation
     struct cell_shared *shared = &channel->cells[cell];
     channel->own[cell] = (struct cell_own){.first = first, .end = first + count, .next = first};
     atomic_store_explicit(&shared->claim_ns, 0, memory_order_relaxed);
+    AIMP_FAILPOINT("cell.cleared");
     atomic_store_explicit(&shared->running, first - 1, memory_order_relaxed);
     AIMP_FAILPOINT("cell.open");
     atomic_store_explicit(&shared->range, pack(first, first + count), memory_order_relaxed);

@@ -38,6 +38,7 @@ void aimp__sleeper_announce(struct sleeper *sleeper)
 {
     struct sleep_shared *mine = sleeper->mine;
     atomic_store_explicit(&mine->ring_at, sleeper->ring_at, memory_order_relaxed);
+    AIMP_FAILPOINT("sleep.ring_at");
     atomic_store_explicit(&mine->arena_at, sleeper->arena_at, memory_order_relaxed);
     AIMP_FAILPOINT("sleep.announce");
     atomic_exchange(&mine->state, SLEEP_FOR_INPUT | sleeper->wants);
