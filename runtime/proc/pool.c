@@ -174,8 +174,16 @@ void aimp_pool_remove_slot(struct aimp_pool *pool, uint32_t slot)
 int aimp_pool_submit(struct aimp_pool *pool, const struct sched_spec *spec, const void *payload,
                      uint64_t len, uint64_t *unit)
 {
-    int rc = aimp__sched_submit(pool->sched, spec, payload, len, unit, NULL);
-    return rc < 0 ? rc : aimp_pool_run(pool);
+    struct sched_spec held = *spec;
+    if (spec->needs) /* a job prepared earlier may need what was replaced since: it gets what
+                        replaced it */
+        held.needs = aimp__deflog_position(pool->deflog);
+    int rc = aimp__sched_submit(pool->sched, &held, payload, len, unit, NULL);
+    if (rc < 0)
+        return rc;
+    if (held.needs)
+        aimp__deflog_hold(pool->deflog, held.needs);
+    return aimp_pool_run(pool);
 }
 
 int aimp_pool_run(struct aimp_pool *pool)

@@ -110,6 +110,12 @@ static void ops_kill(void *ctx, uint32_t slot_index)
     aimp__slot_signal(&pool->slots[slot_index], SIGKILL);
 }
 
+static void ops_released(void *ctx, uint64_t needs)
+{
+    struct aimp_pool *pool = ctx;
+    aimp__deflog_release(pool->deflog, needs);
+}
+
 const struct sched_ops aimp__pool_ops = {
     .now_ns = ops_now_ns,
     .send_call = ops_send_call,
@@ -117,4 +123,5 @@ const struct sched_ops aimp__pool_ops = {
     .read_claim = ops_read_claim,
     .take_back = ops_take_back,
     .kill = ops_kill,
+    .released = ops_released,
 };
