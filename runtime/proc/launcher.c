@@ -2,106 +2,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "proc/launcher.h"
 
-#include "os/clock.h"
 #include "os/fdpass.h"
+#include "proc/launcher_process.h"
 #include "proc/wire.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define TEMPLATE_SOCKET_FD 3
-#define CLOSE_MS           1000 /* for the template to end by itself, and again once killed */
-#define LOST_MS            100  /* from the end of its socket to its exit status */
+#define END_MS 1000 /* for the template to end by itself, and again once killed */
 
 struct launcher {
     int socket; /* owned */
-    int pidfd;  /* owned; the template's; -1 when it is reaped */
-    pid_t pid;  /* the template's; -1 when it is reaped */
-    int status; /* wait status as of waitid's si_code and si_status */
-    int code;   /* si_code; 0 when somebody else reaped it */
+    struct launcher_process process;
     bool is_ready;
     bool is_lost;
     struct aimp_error error; /* why; code 0 before */
     char exe[];
 };
-
-/* ---- the template as a child of this process ---- */
-
-/* SIGINT stays blocked until the template ignores it. All else is as in a fresh shell,
- * whatever the host has ignored or blocked. */
-static int set_spawn_signals(posix_spawnattr_t *attributes)
-{
-    sigset_t all, mask;
-    sigfillset(&all);
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGINT);
-    posix_spawnattr_setsigdefault(attributes, &all);
-    posix_spawnattr_setsigmask(attributes, &mask);
-    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-}
-
-/* posix_spawn runs no atfork handler and copies no memory. Host descriptors that
- * survive exec are closed by the template. 0 or an errno. */
-static int spawn_template(const char *exe, int socket, pid_t *pid)
-{
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_t actions;
-    char *const argv[] = {(char *)exe, "--template", NULL};
-    int rc = posix_spawnattr_init(&attributes);
-    if (rc != 0)
-        return rc;
-    rc = posix_spawn_file_actions_init(&actions);
-    if (rc == 0) {
-        rc = posix_spawn_file_actions_adddup2(&actions, socket, TEMPLATE_SOCKET_FD);
-        if (rc == 0)
-            rc = set_spawn_signals(&attributes);
-        if (rc == 0)
-            rc = posix_spawn(pid, exe, &actions, &attributes, argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    posix_spawnattr_destroy(&attributes);
-    return rc;
-}
-
-/* Whether the template has ended, at the latest after timeout_ms. */
-static bool has_ended(const struct launcher *launcher, int timeout_ms)
-{
-    struct pollfd polled = {.fd = launcher->pidfd, .events = POLLIN};
-    uint64_t deadline = aimp__clock_ns() + (uint64_t)timeout_ms * 1000000u;
-    int ready;
-    while ((ready = poll(&polled, 1, timeout_ms)) < 0 && errno == EINTR) {
-        uint64_t now = aimp__clock_ns();
-        timeout_ms = now < deadline ? (int)((deadline - now) / 1000000u) : 0;
-    }
-    return ready > 0;
-}
-
-/* ECHILD means that the host has reaped it: as good, but the status is unknown. */
-static void reap_template(struct launcher *launcher)
-{
-    siginfo_t info = {0};
-    while (waitid(P_PIDFD, (id_t)launcher->pidfd, &info, WEXITED | WNOHANG) < 0 && errno == EINTR)
-        ;
-    launcher->code = info.si_code;
-    launcher->status = info.si_status;
-    close(launcher->pidfd);
-    launcher->pidfd = -1;
-    launcher->pid = -1;
-}
-
-static void kill_template(const struct launcher *launcher)
-{
-    syscall(SYS_pidfd_send_signal, launcher->pidfd, SIGKILL, NULL, 0);
-}
 
 /* ---- open, close ---- */
 
@@ -117,35 +38,12 @@ static int say_hello(struct launcher *launcher, struct aimp_error *err)
     return rc;
 }
 
-/* The child is new, so its pid is its own; unless the host has reaped it meanwhile. */
-static int follow_template(struct launcher *launcher, struct aimp_error *err)
-{
-    launcher->pidfd = (int)syscall(SYS_pidfd_open, launcher->pid, 0);
-    if (launcher->pidfd >= 0)
-        return AIMP_OK;
-    if (errno == ESRCH) {
-        launcher->pid = -1;
-        return AIMP_OK; /* the end of file on the socket tells the rest */
-    }
-    int rc = aimp__error_errno(err, "cannot open a pidfd of the template");
-    kill(launcher->pid, SIGKILL);
-    while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return rc;
-}
-
 static int start_template(struct launcher *launcher, int socket, struct aimp_error *err)
 {
     int rc = say_hello(launcher, err);
-    if (rc < 0)
-        return rc;
-    int os_errno = spawn_template(launcher->exe, socket, &launcher->pid);
-    if (os_errno == 0)
-        return follow_template(launcher, err);
-    aimp__error_set(err, AIMP_ESPAWN, "cannot start %s: %s", launcher->exe, strerror(os_errno));
-    if (err)
-        err->os_errno = os_errno;
-    return AIMP_ESPAWN;
+    if (rc == AIMP_OK)
+        rc = aimp__launcher_process_start(&launcher->process, launcher->exe, socket, err);
+    return rc;
 }
 
 static struct launcher *new_launcher(const char *exe)
@@ -154,7 +52,8 @@ static struct launcher *new_launcher(const char *exe)
     struct launcher *launcher = calloc(1, sizeof *launcher + size);
     if (!launcher)
         return NULL;
-    launcher->socket = launcher->pidfd = launcher->pid = -1;
+    launcher->socket = -1;
+    aimp__launcher_process_init(&launcher->process);
     memcpy(launcher->exe, exe, size);
     return launcher;
 }
@@ -185,13 +84,7 @@ void aimp__launcher_close(struct launcher *launcher)
         return;
     if (launcher->socket >= 0)
         close(launcher->socket);
-    if (launcher->pidfd >= 0) {
-        if (!has_ended(launcher, CLOSE_MS)) {
-            kill_template(launcher);
-            has_ended(launcher, CLOSE_MS);
-        }
-        reap_template(launcher);
-    }
+    aimp__launcher_process_end(&launcher->process, END_MS);
     free(launcher);
 }
 
@@ -202,7 +95,7 @@ int aimp__launcher_fd(const struct launcher *launcher)
 
 pid_t aimp__launcher_pid(const struct launcher *launcher)
 {
-    return launcher->pid;
+    return launcher->process.pid;
 }
 
 const struct aimp_error *aimp__launcher_error(const struct launcher *launcher)
@@ -226,25 +119,10 @@ int aimp__launcher_fork(struct launcher *launcher, const struct launch_request *
     return aimp__fdpass_send(launcher->socket, &launch, sizeof launch, fds, WIRE_LAUNCH_FDS, err);
 }
 
-/* How the template ended, as far as it is known. */
-static void describe_end(const struct launcher *launcher, char *text, size_t size)
-{
-    if (launcher->pid >= 0)
-        snprintf(text, size, "closed its socket");
-    else if (launcher->code == CLD_EXITED)
-        snprintf(text, size, "exited with status %d", launcher->status);
-    else if (launcher->code == CLD_KILLED || launcher->code == CLD_DUMPED)
-        snprintf(text, size, "was killed by signal %d", launcher->status);
-    else
-        snprintf(text, size, "ended");
-}
-
 static void explain(struct launcher *launcher)
 {
     char end[64];
-    describe_end(launcher, end, sizeof end);
-    if (launcher->error.code != AIMP_OK)
-        return;
+    aimp__launcher_process_describe(&launcher->process, end, sizeof end);
     if (launcher->is_ready)
         aimp__error_set(&launcher->error, AIMP_ECLOSED, "the template process %s", end);
     else
@@ -252,18 +130,16 @@ static void explain(struct launcher *launcher)
                         launcher->exe, end);
 }
 
-/* The kernel signals the workers before the pidfd becomes readable. A template that
- * lives on is of no use without its socket. */
+/* The kernel has signalled the workers by the time that the template's end shows. */
 static int lose(struct launcher *launcher, struct launch_event *event)
 {
+    bool is_useless = launcher->error.code != AIMP_OK;
     launcher->is_lost = true;
-    if (launcher->pidfd >= 0) {
-        if (!has_ended(launcher, LOST_MS))
-            kill_template(launcher);
-        else
-            reap_template(launcher);
-    }
-    explain(launcher);
+    if (is_useless)
+        aimp__launcher_process_kill(&launcher->process);
+    aimp__launcher_process_end(&launcher->process, END_MS);
+    if (!is_useless)
+        explain(launcher);
     *event = (struct launch_event){
         .kind = LAUNCH_LOST, .pid = -1, .pidfd = -1, .status = launcher->error.code};
     return 1;
@@ -303,7 +179,7 @@ static int take_message(struct launcher *launcher, const union wire_message *mes
 int aimp__launcher_next(struct launcher *launcher, struct launch_event *event)
 {
     while (!launcher->is_lost) {
-        union wire_message message;
+        union wire_message message = {0};
         struct aimp_error err = {0};
         int pidfd = -1, fd_count = 1;
         int got = aimp__fdpass_receive(launcher->socket, &message, sizeof message, &pidfd,
@@ -315,6 +191,8 @@ int aimp__launcher_next(struct launcher *launcher, struct launch_event *event)
         int rc = got;
         if (got > 0)
             rc = take_message(launcher, &message, (size_t)got, pidfd, event);
+        else if (got != AIMP_ECLOSED)
+            launcher->error = err;
         if (rc <= 0 && pidfd >= 0)
             close(pidfd);
         if (rc < 0)

@@ -18,7 +18,8 @@
  * (waitpid(-1), SIGCHLD ignored): the template is followed by a pidfd.
  *
  * Thread: the runtime's own. Never blocks, except open until the template is
- * exec'd, close (bounded), and up to 0.1 s when the template is lost. */
+ * exec'd, close (bounded), and next when it tells a loss: until the template's end
+ * shows, microseconds unless it is stuck (bounded). */
 /* SPDX-License-Identifier: MIT */
 #ifndef AIMP_PROC_LAUNCHER_H
 #define AIMP_PROC_LAUNCHER_H
@@ -76,7 +77,7 @@ int aimp__launcher_fork(struct launcher *launcher, const struct launch_request *
 /* 1: *event is filled; 0: nothing now. LAUNCH_LOST comes once, then 0. */
 int aimp__launcher_next(struct launcher *launcher, struct launch_event *event);
 /* Closes the socket, upon which the template kills its workers and exits; waits for
- * that up to 1 s, then kills it. NULL is allowed. */
+ * that up to 1 s, then kills it and waits as long again. NULL is allowed. */
 void aimp__launcher_close(struct launcher *launcher);
 
 /* The template's side: runs until the socket closes; in a forked worker calls
