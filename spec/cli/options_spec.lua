@@ -55,14 +55,15 @@ describe("aimprun's options", function()
       run({ "-lm", "-l", "m", "-e", "print(package.loaded.m)" }, { cwd = folder }).out)
     local child = run({ "-l", "nowhere" })
     assert.equal(1, child.status)
-    assert.matches("^aimprun: module 'nowhere' not found:\n\tno field package.preload%['nowhere'%]\n", child.err)
+    assert.matches("^aimprun: module 'nowhere' not found:\n\tno field package.preload%['nowhere'%]\n",
+      child.err)
   end)
 
   it("control the compiler with -j and -O", function()
     assert.equal("false\n", run({ "-joff", "-e", "print((jit.status()))" }).out)
     assert.equal("true\n", run({ "-j", "off", "-jon", "-e", "print((jit.status()))" }).out)
     assert.equal("nil\tnil\n", run({ "-O0", "-e",
-      "local t = { jit.status() } local has = {} for _, v in ipairs(t) do has[v] = v end print(has.fold, has.cse)"
+      "local has = {} for _, v in ipairs({ jit.status() }) do has[v] = v end print(has.fold, has.cse)"
     }).out)
     assert.matches("TRACE", run({ "-jv=-", "-e", "for _ = 1, 200 do end" }).out)
   end)
@@ -91,11 +92,11 @@ describe("aimprun's options", function()
   end)
 
   it("are refused with the usage and status 2", function()
-    for _, args in ipairs({ { "-x" }, { "-e" }, { "-l" }, { "-j" }, { "-ix" }, { "-Ex" }, { "--nothing" }, { "-b", "x" } }) do
-      local child = run(args)
-      assert.equal(2, child.status, args[1])
+    for _, word in ipairs({ "-x", "-e", "-l", "-j", "-ix", "-vx", "-Ex", "--nothing", "-b" }) do
+      local child = run({ word })
+      assert.equal(2, child.status, word)
       assert.equal("", child.out)
-      assert.matches("^aimprun: [^\n]*" .. args[1]:gsub("%p", "%%%0") .. "[^\n]*\nusage: aimprun ", child.err)
+      assert.matches("^aimprun: [^\n]*" .. word:gsub("%p", "%%%0") .. "[^\n]*\nusage: aimprun ", child.err)
     end
     assert.matches("luajit %-b", run({ "-b", "x.lua" }).err)
   end)
