@@ -1,0 +1,37 @@
+-- SPDX-License-Identifier: MIT
+--- Classes that decide themselves how their objects travel: __aimp_send(self) gives a value, and
+--- __aimp_recv(value) makes the object again. They stand in the metatable, in its __index table, or in
+--- a class that this inherits from. Looked up without running metamethods.
+local type, rawget, getmetatable = type, rawget, debug.getmetatable
+
+local M = {}
+
+local MAX_ANCESTORS = 64
+
+local function find(class, name)
+  for _ = 1, MAX_ANCESTORS do
+    if type(class) ~= "table" then
+      return nil
+    end
+    local method = rawget(class, name)
+    if method ~= nil then
+      return method
+    end
+    local metatable = getmetatable(class)
+    class = metatable and rawget(metatable, "__index")
+  end
+end
+
+--- A method of the objects that have this metatable.
+---@param metatable table
+---@param name "__aimp_send"|"__aimp_recv"
+---@return any
+function M.method(metatable, name)
+  local method = rawget(metatable, name)
+  if method ~= nil then
+    return method
+  end
+  return find(rawget(metatable, "__index"), name)
+end
+
+return M

@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+--- What string.buffer can encode as it is.
+---
+--- Its encoder drops metatables, splits shared tables and stops at 100 levels, so a table is looked through
+--- first. Both functions are on the path of every call and compile.
+local ffi = require("ffi")
+local names = require("aimp.codec.names")
+
+local type, next = type, next
+local getmetatable, istype = debug.getmetatable, ffi.istype
+local int64_t, uint64_t, complex = ffi.typeof("int64_t"), ffi.typeof("uint64_t"), ffi.typeof("complex")
+
+local M = {}
+
+-- Below the 100 levels at which the encoder gives up.
+local MAX_DEPTH = 90
+-- After more tables than this the scratch tables are made anew instead of being kept.
+local KEEP_TABLES = 20000
+
+local named = names.index
+
+-- cdata and lightuserdata that the encoder takes. A NULL lightuserdata is what JSON libraries use for null.
+local function is_odd_scalar(value, kind)
+  if kind == "cdata" then
+    return istype(int64_t, value) or istype(uint64_t, value) or istype(complex, value)
+  end
+  return kind == "userdata" and names.is_null(value)
+end
+
+--- True for a value that is no reference: nil, boolean, number, string, 64-bit integer, complex, NULL.
+---@param value any
+---@return boolean
+function M.is_scalar(value)
+  local kind = type(value)
+  if kind == "number" or kind == "string" or kind == "boolean" or kind == "nil" then
+    return true
+  elseif kind == "table" or kind == "function" then
+    return false
+  end
+  return is_odd_scalar(value, kind)
+end
+local is_scalar = M.is_scalar
+
+local list, depths, seen = {}, {}, {}
+local NOTHING = {}
+
+-- Looks through one table. Returns the new length of the list, or nil when the table is not plain.
+local function scan_one(t, depth, count, keyed)
+  for key, value in next, t do
+    local kind = type(key)
+    if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and not is_scalar(key) then
+      return nil, count
+    end
+    kind = type(value)
+    if kind == "table" then
+      if seen[value] or getmetatable(value) ~= nil or named[value] or keyed[value] then
+        return nil, count
+      end
+      seen[value] = true
+      count = count + 1
+      list[count], depths[count] = value, depth + 1
+    elseif kind ~= "number" and kind ~= "string" and kind ~= "boolean" and not is_scalar(value) then
+      return nil, count
+    end
+  end
+  return true, count
+end
+
+local function scan(root, keyed)
+  local count, at, ok = 1, 0, true
+  list[1], depths[1], seen[root] = root, 1, true
+  while ok and at < count do
+    at = at + 1
+    local depth = depths[at]
+    if depth > MAX_DEPTH then
+      return false, count
+    end
+    ok, count = scan_one(list[at], depth, count, keyed)
+  end
+  return ok == true, count
+end
+
+--- Whether the table can be encoded by string.buffer without loss.
+---@param root table
+---@param keyed? table  tables that travel by key wherever they occur
+---@return boolean
+function M.is_plain_table(root, keyed)
+  if getmetatable(root) ~= nil or named[root] then
+    return false
+  end
+  local is_plain, count = scan(root, keyed or NOTHING)
+  if count > KEEP_TABLES then
+    list, depths, seen = {}, {}, {}
+  else
+    for i = 1, count do
+      seen[list[i]] = nil
+      list[i] = nil
+    end
+  end
+  return is_plain
+end
+
+return M
