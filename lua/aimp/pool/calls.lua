@@ -82,12 +82,16 @@ function M.on_failed(task, err, backend)
 end
 
 --- The pool ended; its numbers mean nothing any more.
-function M.on_abandoned(task, err)
+---@param is_known boolean?  the error need not be reported if nobody looks at it
+function M.on_abandoned(task, err, is_known)
   task._on_cancel = nil
   if task.on_settled then
     task.on_settled(task)
   end
   task:_reject(err)
+  if is_known then
+    task:_mark_seen()
+  end
 end
 
 return M

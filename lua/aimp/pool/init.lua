@@ -87,9 +87,9 @@ end
 
 local function check_open(self, level)
   if getmetatable(self) ~= Pool then
-    errors.raise_misuse(level + 1, "not a pool; call its methods with a colon, as in pool:apply(fn)")
+    errors.raise_misuse(level + 2, "not a pool; call its methods with a colon, as in pool:apply(fn)")
   elseif self.state ~= "open" then
-    errors.raise_misuse(level + 1, "pool '%s' is closed", self.options.name)
+    errors.raise_misuse(level + 2, "pool '%s' is closed", self.options.name)
   elseif self.backend.broken then
     error(self.backend.broken, 0)
   end
@@ -395,7 +395,7 @@ function Pool:kill_now(why)
   shutdown.off(self.hook)
   local backend = self.backend
   backend.closed, backend.supervisor.respawn = true, false
-  backend:fail_all(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)))
+  backend:fail_all(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)), true)
   backend.supervisor:abandon()
   backend:free()
   wake_joiners(self)

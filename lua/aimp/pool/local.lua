@@ -88,6 +88,7 @@ local function new_supervisor(self, count)
     pool = self.pool,
     launcher = launcher,
     timer = loop.timer,
+    has_quota = self.options.maxtasksperchild > 0,
     spawn = self.options.start_method == "spawn",
     configure = function(worker) self:configure(worker) end,
     drain_events = function() self:drain_events() end,
@@ -342,8 +343,8 @@ function Local:poll()
   local handled = self:drain_events(EVENTS_A_POLL)
   if handled > 0 then
     C.aimp_pool_run(self.pool)
-    self.supervisor:sweep()
   end
+  self.supervisor:sweep()
   self.is_polling = false
   if handled > 0 then
     self.on_change()
@@ -382,13 +383,14 @@ end
 -- ---- ending ----
 
 --- Everything that is not settled fails with `err`.
-function Local:fail_all(err)
+---@param is_known? boolean  nobody needs to be told of errors that nobody looked at
+function Local:fail_all(err, is_known)
   for id = 1, self.owner_count do
     local owner = self.owners[id]
     if owner then
       self.owners[id] = false
       if owner._state then
-        calls.on_abandoned(owner, err)
+        calls.on_abandoned(owner, err, is_known)
       else
         owner:on_abandoned(err)
       end

@@ -52,6 +52,7 @@ local M = {}
 ---@field timer fun(seconds, fn, arg): {stop: fun(self)}
 ---@field spawn boolean         start method "spawn"
 ---@field configure fun(worker) posts START, definitions and the init note
+---@field has_quota boolean       workers may use up a quota of tasks
 ---@field drain_events fun()    reads everything that workers have sent
 ---@field on_ready fun(worker)
 ---@field on_gone fun(worker, death: aimp.Death): integer  the death's number for the C side
@@ -67,9 +68,9 @@ function M.new(host, count)
     wanted = count,
     workers = {},        ---@type aimp.WorkerSlot[]  by slot + 1
     by_slot_live = 0,    -- processes that exist or are being made
+    draining = 0,        -- workers in that state
     failures = 0,        -- failed starts in a row
     broken = nil,        -- the breaker's error
-    closing = false,     -- no replacements without work
     respawn = true,
   }, Supervisor)
 end
@@ -78,13 +79,20 @@ local function move(worker, state)
   if not moves[worker.state][state] then
     error(("internal: worker %d cannot go from %s to %s"):format(worker.number, worker.state, state))
   end
+  local supervisor = worker.supervisor
+  if worker.state == "draining" then
+    supervisor.draining = supervisor.draining - 1
+  elseif state == "draining" then
+    supervisor.draining = supervisor.draining + 1
+  end
   worker.state = state
 end
 
 function Supervisor:worker_at(slot)
   local worker = self.workers[slot + 1]
   if not worker then
-    worker = { slot = slot, number = slot + 1, state = "vacant", restarts = -1, was_ready = false }
+    worker = { slot = slot, number = slot + 1, state = "vacant", restarts = -1, was_ready = false,
+      supervisor = self }
     self.workers[slot + 1] = worker
   end
   return worker
@@ -119,7 +127,7 @@ function Supervisor:start(slot)
   end
   move(worker, "launching")
   self.by_slot_live = self.by_slot_live + 1
-  worker.supervisor, worker.request, worker.failure, worker.pid = self, request, nil, nil
+  worker.request, worker.failure, worker.pid = request, nil, nil
   worker.was_ready, worker.launch_id = false, host.launcher.next_id()
   worker.restarts = worker.restarts + 1
   request.id, request.worker, request.spawn = worker.launch_id, worker.number, host.spawn and 1 or 0
@@ -217,7 +225,6 @@ local function retry_start(worker)
 end
 
 function Supervisor:start_failed(worker, failure)
-  worker.supervisor = self
   self.failures = self.failures + 1
   if self.failures >= MAX_FAILURES then
     self.broken = failure
@@ -257,11 +264,19 @@ function Supervisor:check_retired(worker)
   end
 end
 
+-- Its quota is used up, and all that it was given is done.
+local function is_spent(host, worker)
+  return host.C.aimp_pool_slot_is_spent(host.pool, worker.slot) ~= 0
+    and host.C.aimp_pool_slot_is_idle(host.pool, worker.slot) ~= 0
+end
+
 --- After a round of events: workers whose quota is used up, or that finished draining.
 function Supervisor:sweep()
-  local host = self.host
+  if self.draining == 0 and not self.host.has_quota then
+    return
+  end
   for _, worker in ipairs(self.workers) do
-    if worker.state == "ready" and host.C.aimp_pool_slot_is_spent(host.pool, worker.slot) ~= 0 then
+    if worker.state == "ready" and is_spent(self.host, worker) then
       self:retire(worker)
     elseif worker.state == "draining" then
       self:check_retired(worker)
