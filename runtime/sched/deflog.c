@@ -1,53 +1,24 @@
 /* The contract is in deflog.h.
  *
- * One slot per position that still matters, in order, in an array that is
- * rebuilt without the others when it is full. A hold on a position counts at the
- * last slot up to it.
- *
- * An entry [position p, replaced at p') is needed by the units held in between.
- * When it is replaced, every hold is below p', so it waits at the greatest held
- * slot: if that is below p, nobody needs it. When the last hold of a slot goes,
- * what waits there moves on to the next lower held slot or is dropped. */
+ * An entry at p that was replaced at p' is needed by the units that hold a
+ * position in [p, p'). When it is replaced, every hold is below p', so it waits at
+ * the greatest held slot; if that is below p, nobody needs it. When the last hold of a
+ * slot goes, what waits there moves on to the next lower held slot or is dropped. */
 /* SPDX-License-Identifier: MIT */
 #include "sched/deflog.h"
 
 #include "base/error.h"
 #include "sched/alloc.h"
-#include "sched/bitset.h"
+#include "sched/deflog_slots.h"
 #include "sched/keymap.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define CAPACITY_MIN 64
-
-struct deflog_node {
-    uint64_t position;
-    struct deflog_node *next; /* waits at the same slot */
-    size_t len;
-    uint32_t key;
-    bool is_forget;
-    unsigned char data[];
-};
-
-struct waiters {
-    struct deflog_node *first, *last;
-    uint64_t newest; /* greatest position among them */
-};
-
-struct slot {
-    uint64_t position;
-    struct deflog_node *node; /* owned; NULL once dropped */
-    struct waiters waiters;   /* replaced entries, owned by their own slots */
-    uint64_t holds;
-};
-
 struct deflog {
-    struct slot *slots; /* by position */
-    size_t size, capacity;
-    struct bitset held; /* indices of slots with holds */
+    struct deflog_slots slots;
     struct keymap keys;
-    uint64_t position;
+    uint64_t position; /* of the newest entry */
     size_t bytes, tombstones;
 };
 
@@ -63,36 +34,9 @@ void aimp__deflog_free(struct deflog *log)
 {
     if (!log)
         return;
-    for (size_t i = 0; i < log->size; i++)
-        aimp__sched_free_memory(log->slots[i].node);
-    aimp__sched_free_memory(log->slots);
-    aimp__bitset_fini(&log->held);
+    aimp__deflog_slots_fini(&log->slots);
     aimp__keymap_fini(&log->keys);
     aimp__sched_free_memory(log);
-}
-
-/* Index of the last slot up to `position`, SIZE_MAX when there is none. Slots are
- * never denser than positions, so the distance from the first bounds the search;
- * and hits exactly while nothing was dropped. */
-static size_t find(const struct deflog *log, uint64_t position)
-{
-    if (log->size == 0 || position < log->slots[0].position)
-        return SIZE_MAX;
-    size_t high = log->size - 1;
-    if (position >= log->slots[high].position)
-        return high;
-    uint64_t distance = position - log->slots[0].position;
-    if (distance < high)
-        high = (size_t)distance;
-    size_t low = log->slots[high].position <= position ? high : 0;
-    while (low < high) {
-        size_t middle = high - (high - low) / 2;
-        if (log->slots[middle].position <= position)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return low;
 }
 
 static size_t node_bytes(const struct deflog_node *node)
@@ -105,89 +49,29 @@ static void drop(struct deflog *log, struct deflog_node *node)
     struct keymap_place *place = aimp__keymap_find(&log->keys, node->key);
     if (--place->versions == 0)
         aimp__keymap_remove(&log->keys, place);
-    log->slots[find(log, node->position)].node = NULL;
+    size_t i = aimp__deflog_slots_find(&log->slots, node->position);
+    assert(i < log->slots.size && log->slots.at[i].node == node);
+    log->slots.at[i].node = NULL;
     log->bytes -= node_bytes(node);
     log->tombstones -= node->is_forget;
     aimp__sched_free_memory(node);
 }
 
-static void wait_at(struct slot *slot, struct deflog_node *node)
-{
-    struct waiters *waiters = &slot->waiters;
-    node->next = waiters->first;
-    if (!waiters->first)
-        waiters->last = node;
-    waiters->first = node;
-    if (node->position > waiters->newest)
-        waiters->newest = node->position;
-}
-
 /* Drops a replaced entry, or lets it wait at `held`, the greatest held slot
  * below its replacement (NULL: none). */
-static void wait_or_drop(struct deflog *log, struct slot *held, struct deflog_node *node)
+static void wait_or_drop(struct deflog *log, struct deflog_slot *held, struct deflog_node *node)
 {
-    if (held && held->position >= node->position)
-        wait_at(held, node);
-    else
+    if (!held || held->position < node->position) {
         drop(log, node);
-}
-
-/* `bound`: index that may be SIZE_MAX, for none. */
-static struct slot *held_up_to(const struct deflog *log, size_t bound)
-{
-    size_t i = bound == SIZE_MAX ? BITSET_NONE : aimp__bitset_last(&log->held, bound);
-    return i == BITSET_NONE ? NULL : &log->slots[i];
+        return;
+    }
+    node->next = held->waiters.first;
+    held->waiters.first = node;
+    if (node->position > held->waiters.newest)
+        held->waiters.newest = node->position;
 }
 
 /* ---- appending ---- */
-
-static bool is_kept(const struct slot *slot)
-{
-    return slot->node || slot->holds > 0;
-}
-
-static size_t kept_count(const struct deflog *log)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < log->size; i++)
-        count += is_kept(&log->slots[i]);
-    return count;
-}
-
-static void move_kept(const struct deflog *log, struct deflog *to)
-{
-    for (size_t i = 0; i < log->size; i++) {
-        if (!is_kept(&log->slots[i]))
-            continue;
-        if (log->slots[i].holds > 0)
-            aimp__bitset_add(&to->held, to->size);
-        to->slots[to->size++] = log->slots[i];
-    }
-}
-
-/* Room for one more slot: twice what is kept, so that a rebuild is paid for by
- * as many appends. */
-static int reserve_slot(struct deflog *log)
-{
-    if (log->size < log->capacity)
-        return AIMP_OK;
-    struct deflog rebuilt = *log;
-    size_t kept = kept_count(log);
-    rebuilt.size = 0;
-    rebuilt.capacity = kept * 2 > CAPACITY_MIN ? kept * 2 : CAPACITY_MIN;
-    rebuilt.slots = aimp__sched_alloc(rebuilt.capacity * sizeof *rebuilt.slots);
-    if (!rebuilt.slots)
-        return AIMP_ENOMEM;
-    if (aimp__bitset_init(&rebuilt.held, rebuilt.capacity) != AIMP_OK) {
-        aimp__sched_free_memory(rebuilt.slots);
-        return AIMP_ENOMEM;
-    }
-    move_kept(log, &rebuilt);
-    aimp__sched_free_memory(log->slots);
-    aimp__bitset_fini(&log->held);
-    *log = rebuilt;
-    return AIMP_OK;
-}
 
 static struct deflog_node *node_new(uint32_t key, bool is_forget, const void *data, size_t len)
 {
@@ -209,11 +93,11 @@ static void append(struct deflog *log, struct deflog_node *node)
     place->latest = node;
     place->versions++;
     node->position = ++log->position;
-    log->slots[log->size++] = (struct slot){.position = node->position, .node = node};
+    aimp__deflog_slots_push(&log->slots, node);
     log->bytes += node_bytes(node);
     log->tombstones += node->is_forget;
     if (replaced)
-        wait_or_drop(log, held_up_to(log, log->size - 1), replaced);
+        wait_or_drop(log, aimp__deflog_slots_held(&log->slots, log->slots.size - 1), replaced);
 }
 
 static uint64_t append_new(struct deflog *log, uint32_t key, bool is_forget, const void *data,
@@ -222,7 +106,8 @@ static uint64_t append_new(struct deflog *log, uint32_t key, bool is_forget, con
     struct deflog_node *node = node_new(key, is_forget, data, len);
     if (!node)
         return 0;
-    if (reserve_slot(log) != AIMP_OK || aimp__keymap_reserve(&log->keys) != AIMP_OK) {
+    if (aimp__deflog_slots_reserve(&log->slots) != AIMP_OK ||
+        aimp__keymap_reserve(&log->keys) != AIMP_OK) {
         aimp__sched_free_memory(node);
         return 0;
     }
@@ -243,18 +128,18 @@ uint64_t aimp__deflog_forget(struct deflog *log, uint32_t key)
     return append_new(log, key, true, NULL, 0);
 }
 
+/* A tombstone that is not the only entry of its key stays: a definition that is
+ * older would be good for ever without it, a newer one says that it is about to go. */
 void aimp__deflog_set_floor(struct deflog *log, uint64_t position)
 {
     size_t left = log->tombstones;
-    for (size_t i = 0; left > 0 && log->slots[i].position <= position; i++) {
-        struct deflog_node *node = log->slots[i].node;
+    for (size_t i = 0; left > 0 && log->slots.at[i].position <= position; i++) {
+        struct deflog_node *node = log->slots.at[i].node;
         if (!node || !node->is_forget)
             continue;
-        /* a replaced tombstone is not the latest, and older versions would be revived by its going
-         */
+        left--;
         if (aimp__keymap_find(&log->keys, node->key)->versions == 1)
             drop(log, node);
-        left--;
     }
 }
 
@@ -262,16 +147,17 @@ void aimp__deflog_set_floor(struct deflog *log, uint64_t position)
 
 void aimp__deflog_hold(struct deflog *log, uint64_t position)
 {
-    size_t i = find(log, position);
-    if (i != SIZE_MAX && log->slots[i].holds++ == 0)
-        aimp__bitset_add(&log->held, i);
+    size_t i = aimp__deflog_slots_find(&log->slots, position);
+    if (i != DEFLOG_NO_SLOT && log->slots.at[i].holds++ == 0)
+        aimp__bitset_add(&log->slots.held, i);
 }
 
-/* What waited at a slot that is not held any more. */
-static void move_waiters(struct deflog *log, struct slot *held, struct waiters waiters)
+/* What waited at a slot that is not held any more; `held`: the next lower one that is. */
+static void move_waiters(struct deflog *log, struct deflog_slot *held,
+                         struct deflog_waiters waiters)
 {
     if (held && !held->waiters.first && held->position >= waiters.newest) {
-        held->waiters = waiters;
+        held->waiters = waiters; /* all of them at once, however many */
         return;
     }
     for (struct deflog_node *node = waiters.first, *next; node; node = next) {
@@ -282,18 +168,18 @@ static void move_waiters(struct deflog *log, struct slot *held, struct waiters w
 
 void aimp__deflog_release(struct deflog *log, uint64_t position)
 {
-    size_t i = find(log, position);
-    if (i == SIZE_MAX)
+    size_t i = aimp__deflog_slots_find(&log->slots, position);
+    if (i == DEFLOG_NO_SLOT)
         return;
-    struct slot *slot = &log->slots[i];
+    struct deflog_slot *slot = &log->slots.at[i];
     assert(slot->holds > 0);
     if (--slot->holds > 0)
         return;
-    aimp__bitset_remove(&log->held, i);
-    struct waiters waiters = slot->waiters;
-    slot->waiters = (struct waiters){.first = NULL};
+    aimp__bitset_remove(&log->slots.held, i);
+    struct deflog_waiters waiters = slot->waiters;
+    slot->waiters = (struct deflog_waiters){.first = NULL};
     if (waiters.first)
-        move_waiters(log, held_up_to(log, i), waiters);
+        move_waiters(log, aimp__deflog_slots_held(&log->slots, i), waiters);
 }
 
 /* ---- reading ---- */
@@ -301,9 +187,9 @@ void aimp__deflog_release(struct deflog *log, uint64_t position)
 bool aimp__deflog_next(const struct deflog *log, uint64_t cursor, uint64_t needed,
                        struct deflog_entry *out)
 {
-    /* SIZE_MAX + 1 is 0: before the first slot */
-    for (size_t i = find(log, cursor) + 1; i < log->size; i++) {
-        const struct slot *slot = &log->slots[i];
+    size_t before = aimp__deflog_slots_find(&log->slots, cursor);
+    for (size_t i = before == DEFLOG_NO_SLOT ? 0 : before + 1; i < log->slots.size; i++) {
+        const struct deflog_slot *slot = &log->slots.at[i];
         if (slot->position > needed)
             return false;
         if (!slot->node)
