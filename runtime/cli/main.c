@@ -37,50 +37,59 @@ static int traceback(lua_State *L)
     return 1;
 }
 
-/* Leaves the module at the top. */
-static void require(lua_State *L, const char *name)
-{
-    lua_getglobal(L, "require");
-    lua_pushstring(L, name);
-    lua_call(L, 1, 1);
-}
-
-struct arguments {
+struct call {
+    const char *module;
     int argc;
     char **argv;
     int status;
 };
 
-/* require("aimp.cli.main").run({[0] = argv[0], argv[1], ...}) */
-static int run_protected(lua_State *L)
+static int run_module(lua_State *L)
 {
-    struct arguments *args = lua_touserdata(L, 1);
-    lua_pushcfunction(L, traceback);
-    require(L, "aimp.cli.main");
+    const struct call *call = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushstring(L, call->module);
+    lua_call(L, 1, 1);
     lua_getfield(L, -1, "run");
-    lua_createtable(L, args->argc, 1);
-    for (int i = 0; i < args->argc; i++) {
-        lua_pushstring(L, args->argv[i]);
+    lua_createtable(L, call->argc, 1);
+    for (int i = 0; i < call->argc; i++) {
+        lua_pushstring(L, call->argv[i]);
         lua_rawseti(L, -2, i);
     }
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* require(module).run({[0] = argv[0], argv[1], ...}); an error comes out with its traceback. */
+static int run_protected(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    lua_pushcfunction(L, traceback);
+    lua_pushcfunction(L, run_module);
+    lua_pushlightuserdata(L, call);
     if (lua_pcall(L, 1, 1, 2) != 0)
         return lua_error(L);
-    args->status = (int)lua_tointeger(L, -1);
+    call->status = (int)lua_tointeger(L, -1);
     return 0;
+}
+
+static void run_or_fail(struct call *call)
+{
+    if (lua_cpcall(boot.L, run_protected, call) == 0)
+        return;
+    const char *text = lua_tostring(boot.L, -1);
+    fail(text ? text : "(error object is not a string)");
 }
 
 static int script_main(int argc, char **argv)
 {
     struct aimp_error err = {0};
-    struct arguments args = {argc, argv, EXIT_FAILURE};
+    struct call call = {"aimp.cli.main", argc, argv, EXIT_FAILURE};
     if (aimp__boot_open(&boot, &err) || aimp__boot_add_luv(&boot, &err))
         fail(err.text);
-    aimp__native_preload(&boot);
-    if (lua_cpcall(boot.L, run_protected, &args) != 0) {
-        const char *text = lua_tostring(boot.L, -1);
-        fail(text ? text : "(error object is not a string)");
-    }
-    aimp__native_exit(&boot, args.status, 1);
+    aimp__native_install(&boot);
+    run_or_fail(&call);
+    aimp__native_exit(&boot, call.status, 1);
 }
 
 static void worker_start(void *ctx, uint32_t worker, const struct worker_fds *fds)
@@ -92,22 +101,14 @@ static void worker_start(void *ctx, uint32_t worker, const struct worker_fds *fd
     aimp__worker_main(b->L, worker, fds);
 }
 
-static int preload_protected(lua_State *L)
-{
-    require(L, "aimp.cli.preload");
-    lua_getfield(L, -1, "run");
-    lua_call(L, 0, 0);
-    return 0;
-}
-
 static void open_worker_state(void)
 {
     struct aimp_error err = {0};
+    struct call call = {"aimp.cli.preload", 0, NULL, 0};
     if (aimp__boot_open(&boot, &err))
         fail(err.text);
-    aimp__native_preload(&boot);
-    if (lua_cpcall(boot.L, preload_protected, NULL) != 0)
-        fail(lua_tostring(boot.L, -1));
+    aimp__native_install(&boot);
+    run_or_fail(&call);
 }
 
 static int template_main(void)

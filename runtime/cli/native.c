@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define BEFORE_EXIT_KEY "aimp.cli.before_exit"
+
 static struct lua_boot *home(lua_State *L)
 {
     return lua_touserdata(L, lua_upvalueindex(1));
@@ -51,9 +53,32 @@ static int native_is_terminal(lua_State *L)
     return 1;
 }
 
-static int native_exit(lua_State *L)
+static int native_before_exit(lua_State *L)
 {
-    aimp__native_exit(home(L), (int)luaL_checkinteger(L, 1), lua_toboolean(L, 2));
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, BEFORE_EXIT_KEY);
+    return 0;
+}
+
+static int os_exit(lua_State *L)
+{
+    int status = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : luaL_optint(L, 1, EXIT_SUCCESS);
+    int is_closing = lua_toboolean(L, 2);
+    lua_getfield(L, LUA_REGISTRYINDEX, BEFORE_EXIT_KEY);
+    if (lua_isfunction(L, -1)) {
+        lua_pushinteger(L, status);
+        lua_call(L, 1, 0);
+    }
+    aimp__native_exit(home(L), status, is_closing);
+}
+
+/* table[name] = function, for the table at the top */
+static void set_function(lua_State *L, struct lua_boot *boot, const char *name, lua_CFunction fn)
+{
+    lua_pushlightuserdata(L, boot);
+    lua_pushcclosure(L, fn, 1);
+    lua_setfield(L, -2, name);
 }
 
 static int open_native(lua_State *L)
@@ -64,15 +89,12 @@ static int open_native(lua_State *L)
         {"deadline", native_deadline},
         {"on_callback_error", native_on_callback_error},
         {"is_terminal", native_is_terminal},
-        {"exit", native_exit},
+        {"before_exit", native_before_exit},
         {NULL, NULL},
     };
     lua_newtable(L);
-    for (const luaL_Reg *reg = functions; reg->name; reg++) {
-        lua_pushlightuserdata(L, home(L));
-        lua_pushcclosure(L, reg->func, 1);
-        lua_setfield(L, -2, reg->name);
-    }
+    for (const luaL_Reg *reg = functions; reg->name; reg++)
+        set_function(L, home(L), reg->name, reg->func);
     lua_pushstring(L, home(L)->exe);
     lua_setfield(L, -2, "exe");
     lua_pushliteral(L, AIMP_VERSION);
@@ -80,15 +102,15 @@ static int open_native(lua_State *L)
     return 1;
 }
 
-void aimp__native_preload(struct lua_boot *boot)
+void aimp__native_install(struct lua_boot *boot)
 {
     lua_State *L = boot->L;
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
-    lua_pushlightuserdata(L, boot);
-    lua_pushcclosure(L, open_native, 1);
-    lua_setfield(L, -2, "aimp.cli.native");
-    lua_pop(L, 2);
+    set_function(L, boot, "aimp.cli.native", open_native);
+    lua_getglobal(L, "os");
+    set_function(L, boot, "exit", os_exit);
+    lua_pop(L, 3);
 }
 
 _Noreturn void aimp__native_exit(struct lua_boot *boot, int status, int is_closing)

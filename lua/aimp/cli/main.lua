@@ -2,7 +2,6 @@
 --- aimprun from its command line to its exit status. Called once, by runtime/cli/main.c.
 ---
 ---   options ► main task: LUA_INIT, options, script, prompt ► other tasks end ► shutdown hooks ► status
-local exit = require("aimp.cli.exit")
 local fiber = require("aimp.fiber")
 local native = require("aimp.cli.native")
 local options_module = require("aimp.cli.options")
@@ -115,7 +114,7 @@ local function install(options, argv)
   end
   _G.arg = options_module.arg_table(argv, options.first)
   requiring.install()
-  exit.install(run_shutdown)
+  native.before_exit(run_shutdown)
   fiber.on_error, shutdown.on_error = report_stray, report_stray
   tasks.on_unseen = report_unseen
   native.on_callback_error(report_stray)

@@ -1,37 +1,30 @@
 -- SPDX-License-Identifier: MIT
 --- Makes a state ready for a worker, as far as that can be done before the fork: no loop, so no luv.
 ---
---- The template calls this once; each worker it forks then has the modules compiled, and those that touch
---- neither luv nor the channel also run.
+--- The template calls this once; each worker it forks then has the modules loaded that need no luv, and the
+--- others compiled. A worker that is exec'd calls it too.
 local M = {}
 
-local RUN = {
-  "aimp.errors", "aimp.check", "aimp.ready", "aimp.fiber", "aimp.ffi",
+--- Not one of these may require luv when it is loaded: the template could not start.
+M.LOADED = {
+  "aimp.check", "aimp.codec", "aimp.errors", "aimp.ffi", "aimp.fiber", "aimp.pollers", "aimp.ready",
+  "aimp.task", "aimp.task.describe", "aimp.task.list", "aimp.task.spawn", "aimp.with", "aimp.worker.batch",
+  "aimp.worker.context", "aimp.worker.reply",
 }
 
-local COMPILE = {
+M.COMPILED = {
+  "aimp", "aimp.async", "aimp.gather", "aimp.loop", "aimp.run", "aimp.task.group", "aimp.timers", "aimp.uv",
+  "aimp.worker.executor", "aimp.worker.main", "aimp.worker.setup",
 }
-
---- From the folder that this file came from, whatever package.path will be.
-local function find(name)
-  return assert(package.searchpath(name, package.path))
-end
-
-local function compile(name)
-  package.preload[name] = package.preload[name] or assert(loadfile(find(name)))
-end
 
 function M.run()
   require("aimp.cli.require").install()
-  require("aimp.cli.exit").install()
-  for _, name in ipairs(COMPILE) do
-    compile(name)
-  end
-  for _, name in ipairs(RUN) do
+  for _, name in ipairs(M.LOADED) do
     require(name)
   end
+  for _, name in ipairs(M.COMPILED) do
+    package.preload[name] = assert(loadfile(assert(package.searchpath(name, package.path))))
+  end
 end
-
-M.RUN, M.COMPILE = RUN, COMPILE
 
 return M

@@ -19,10 +19,14 @@ local sentinel = newproxy(false)
 local loading = {} ---@type table<string, aimp.cli.Loading>
 local waits_for = setmetatable({}, { __mode = "k" }) ---@type table<any, aimp.cli.Loading>
 
---- Who runs: the task, also within a coroutine of its own.
-local function self_of()
+--- The fiber that runs, also within a coroutine of its own. None before there are any.
+local function current_fiber()
   local fiber = loaded["aimp.fiber"]
-  return fiber and fiber.current() or coroutine.running() or "main"
+  return type(fiber) == "table" and fiber.current() or nil
+end
+
+local function self_of()
+  return current_fiber() or coroutine.running() or "main"
 end
 
 --- Whether waiting for `entry` would wait for `me`.
@@ -107,8 +111,7 @@ end
 
 --- Message handler. The error is raised anew for who required the module; the task remembers its origin.
 local function remember_origin(err)
-  local fiber = loaded["aimp.fiber"]
-  local f = fiber and fiber.current()
+  local f = current_fiber()
   if f and not (f.raised and rawequal(f.raised.value, err)) then
     f.raised = { value = err, traceback = debug.traceback("", 2):sub(2) }
   end
