@@ -74,7 +74,9 @@ function M.progress(exchange, is_done)
   wake(exchange)
 end
 
-local function close(exchange)
+--- Lets the connection go when it is not done, and frees what curl holds. Any number of times.
+---@param exchange aimp.http.Exchange
+function M.close(exchange)
   if exchange.transfer then
     exchange.transfer:close()
   end
@@ -86,15 +88,13 @@ end
 function M.stop(exchange, err)
   if not exchange.early then
     exchange.early = err
-    close(exchange)
+    M.close(exchange)
     wake(exchange)
   end
 end
 
 local function withdraw(f)
-  local exchange = f._http_exchange
-  exchange.waiting = false
-  close(exchange)
+  f._http_exchange.waiting = false
 end
 
 local function wait(exchange)
@@ -104,21 +104,13 @@ local function wait(exchange)
   fiber.wait(withdraw, "an HTTP response")
 end
 
-local function deliver(exchange, on_body, chunk)
-  local ok, err = pcall(on_body, chunk)
-  if not ok then
-    close(exchange)
-    error(err, 0)
-  end
-end
-
 --- Waits for the end, and gives the chunks to on_body on the way.
 ---@async
 local function pump(exchange, on_body)
   while not exchange.early do
     local chunk = on_body and exchange.transfer:take() or ""
     if chunk ~= "" then
-      deliver(exchange, on_body, chunk)
+      on_body(chunk)
     elseif exchange.done then
       return
     else
@@ -128,20 +120,17 @@ local function pump(exchange, on_body)
   error(exchange.early, 0)
 end
 
-local function result(exchange, hop)
-  local transfer = exchange.transfer
+local function result(transfer, hop)
   local code, text, detail, system, limit = transfer:failure()
   if code then
-    close(exchange)
     error(failure.from_transfer(hop, code, text, detail, system, limit), 0)
   end
   local status, head, url, location = transfer:response()
   local body = not hop.on_body and transfer:take() or nil
-  close(exchange)
   return { status = status, head = head, body = body, url = url, location = location }
 end
 
---- Runs a hop to its end.
+--- Runs a hop to its end; who calls this closes the exchange when it raises.
 ---@async
 ---@param core any  the session's
 ---@param exchange aimp.http.Exchange
@@ -153,11 +142,12 @@ function M.run(core, exchange, hop)
   set_limits(exchange.transfer, hop)
   local ok, fault = core:start(exchange.transfer, exchange.id)
   if not ok then
-    close(exchange)
     error(failure.new(hop, fault), 0)
   end
   pump(exchange, hop.on_body)
-  return result(exchange, hop)
+  local got = result(exchange.transfer, hop)
+  M.close(exchange)
+  return got
 end
 
 return M

@@ -76,6 +76,14 @@ function M.merge(...)
   return merged
 end
 
+--- With those of a table that are not there yet; changes and returns it.
+function M.merge_missing(merged, more)
+  for name, value in pairs(more) do
+    merged[name:lower()] = merged[name:lower()] or { name = name, value = value }
+  end
+  return merged
+end
+
 --- Without what another origin must not see.
 function M.without_private(merged)
   local public = {}

@@ -37,8 +37,7 @@ local function encode_json(request)
     return string.format("option 'json' cannot be sent: %s", errors.describe(text))
   end
   request.body = text
-  request.fields["content-type"] = request.fields["content-type"]
-    or { name = "Content-Type", value = "application/json" }
+  request.fields = fields.merge_missing(request.fields, { ["Content-Type"] = "application/json" })
 end
 
 local inherited = { "timeout", "connect_timeout", "max_body", "redirects", "verify", "ca_file" }
@@ -60,8 +59,9 @@ local bodied = { POST = true, PUT = true, PATCH = true }
 
 local function complete(request, defaults, base_fields)
   inherit(request, defaults)
-  request.fields = fields.merge(quiet, base_fields, defaults.headers, request.headers)
+  request.fields = fields.merge(base_fields, defaults.headers, request.headers)
   local fault = fault_of(request) or encode_json(request)
+  request.fields = fields.merge_missing(request.fields, quiet)
   if not request.body and bodied[request.method] then
     request.body = "" -- so that it says Content-Length: 0
   end

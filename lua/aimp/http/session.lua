@@ -83,12 +83,22 @@ local function on_late(late)
   exchange.stop(late.running, failure.timeout(late.request, late.request.timeout))
 end
 
+--- Message handler: what on_body raises is raised again as it is; the task remembers where it came from.
+local function keep_traceback(err)
+  local f = fiber.current()
+  local known = f.raised and rawequal(f.raised.value, err)
+  if not errors.is(err) and not known then
+    f.raised = { value = err, traceback = debug.traceback("", 2):sub(2) }
+  end
+  return err
+end
+
 local function run_in_time(session, running, request)
   if request.timeout == math.huge then
-    return pcall(request_of.run, session._core, running, request)
+    return xpcall(request_of.run, keep_traceback, session._core, running, request)
   end
   local timer = loop.timer(request.timeout, on_late, { running = running, request = request })
-  local ok, result = pcall(request_of.run, session._core, running, request)
+  local ok, result = xpcall(request_of.run, keep_traceback, session._core, running, request)
   timer:stop()
   return ok, result
 end
@@ -101,6 +111,7 @@ local function perform(session, f, request)
   local ok, result = run_in_time(session, running, request)
   remove_running(session, running)
   if not ok then
+    exchange.close(running)
     error(result, 0)
   end
   result.method, result.elapsed = request.method, loop.now() - began
