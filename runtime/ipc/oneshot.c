@@ -7,6 +7,7 @@
 #include "os/memfd.h"
 #include "os/wake.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 #define MESSAGE_MAGIC 0x746f6873u /* "shot" */
@@ -77,8 +78,8 @@ static int take(struct oneshot *oneshot, int *fd, struct aimp_error *err)
         return 0;
     if (count == 1)
         close(*fd);
-    return aimp__error_set(err, AIMP_ECORRUPT, "one-shot %llu did not come",
-                           (unsigned long long)(oneshot->received + 1));
+    return aimp__error_set(err, AIMP_ECORRUPT, "one-shot %" PRIu64 " did not come",
+                           oneshot->received + 1);
 }
 
 int aimp__oneshot_receive(struct oneshot *oneshot, uint64_t number, uint64_t len,

@@ -43,9 +43,9 @@ static void test_bytes_wrap_around_in_one_piece(void **state)
     aimp__ring_reader_init(&in, &memory.flow, memory.data, CAPACITY);
     for (uint64_t i = 0; i < 1000; i++) {
         uint64_t size = RING_PAD(1 + mix(i) % (CAPACITY - 8));
-        void *to;
-        const void *from;
-        uint64_t available;
+        void *to = NULL;
+        const void *from = NULL;
+        uint64_t available = 0;
         assert_int_equal(aimp__ring_peek(&in, &from, &available), 0);
         assert_false(aimp__ring_has_input(&in));
         assert_int_equal(aimp__ring_reserve(&out, size, &to), 0);
@@ -66,9 +66,9 @@ static void test_full_to_the_last_byte(void **state)
     struct memory memory;
     struct ring_writer out;
     struct ring_reader in;
-    void *to;
-    const void *from;
-    uint64_t available;
+    void *to = NULL;
+    const void *from = NULL;
+    uint64_t available = 0;
     memory_open(&memory);
     aimp__ring_writer_init(&out, &memory.flow, memory.data, CAPACITY);
     aimp__ring_reader_init(&in, &memory.flow, memory.data, CAPACITY);
@@ -91,9 +91,9 @@ static void test_bad_indices_are_noticed(void **state)
     struct memory memory;
     struct ring_writer out;
     struct ring_reader in;
-    void *to;
-    const void *from;
-    uint64_t available;
+    void *to = NULL;
+    const void *from = NULL;
+    uint64_t available = 0;
     memory_open(&memory);
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
         aimp__ring_reader_init(&in, &memory.flow, memory.data, CAPACITY);
@@ -114,7 +114,7 @@ static void test_a_tail_never_goes_back(void **state)
     (void)state;
     struct memory memory;
     struct ring_writer out;
-    void *to;
+    void *to = NULL;
     memory_open(&memory);
     aimp__ring_writer_init(&out, &memory.flow, memory.data, CAPACITY);
     aimp__ring_commit(&out, CAPACITY);
@@ -131,7 +131,7 @@ static void test_the_arena_fills_wraps_and_checks(void **state)
     struct memory memory;
     struct arena_writer out;
     struct arena_reader in;
-    void *to;
+    void *to = NULL;
     uint64_t position;
     memory_open(&memory);
     aimp__arena_writer_init(&out, &memory.flow, memory.data, CAPACITY);
@@ -176,7 +176,7 @@ static void *produce(void *arg)
     struct ring_writer out;
     aimp__ring_writer_init(&out, &memory->flow, memory->data, CAPACITY);
     for (uint64_t i = 0; i < MESSAGES; i++) {
-        void *to;
+        void *to = NULL;
         int rc;
         while ((rc = aimp__ring_reserve(&out, size_of(i), &to)) == AIMP_EFULL)
             sched_yield();
@@ -198,14 +198,14 @@ static void test_two_threads(void **state)
     aimp__ring_reader_init(&in, &memory.flow, memory.data, CAPACITY);
     assert_int_equal(pthread_create(&thread, NULL, produce, &memory), 0);
     for (uint64_t i = 0; i < MESSAGES; i++) {
-        const void *from;
-        uint64_t available;
+        const void *from = NULL;
+        uint64_t available = 0;
         int rc;
         while ((rc = aimp__ring_peek(&in, &from, &available)) == 0)
             sched_yield();
         assert_int_equal(rc, 1);
         assert_true(available >= size_of(i));
-        assert_true(is_filled(from, size_of(i), i));
+        assert_true(from && is_filled(from, size_of(i), i));
         aimp__ring_release(&in, size_of(i));
     }
     void *failure;
