@@ -9,7 +9,8 @@ local band, rshift = bit.band, bit.rshift
 local M = {}
 
 -- ffi.typeinfo(id).info: the kind is in the top four bits, the id of the element type in the low 16.
-local NUMBER, STRUCT, ARRAY, ENUM, TYPEDEF, ATTRIBUTE, FIELD, BITFIELD, CONSTANT = 0, 1, 3, 5, 7, 8, 9, 10, 11
+local NUMBER, STRUCT, POINTER, ARRAY, ENUM = 0, 1, 2, 3, 5
+local TYPEDEF, ATTRIBUTE, FIELD, BITFIELD, CONSTANT = 7, 8, 9, 10, 11
 local COMPLEX, VARIABLE_LENGTH = 0x04000000, 0x00100000
 
 -- A type that a worker names stays in this state's table of types, which has 65536 places.
@@ -76,6 +77,16 @@ local function is_type(value, name)
   return ok and text == "ctype<" .. name .. ">"
 end
 
+local function fault_of(info)
+  local kind = rshift(info.info, 28)
+  if kind == POINTER then
+    return "pointer"
+  elseif kind == STRUCT and band(info.info, VARIABLE_LENGTH) ~= 0 then
+    return "cdata of variable length"
+  end
+  return "cdata with pointers"
+end
+
 --- The name and the bytes of a value; for a type the bytes are false.
 ---@param value ffi.cdata*
 ---@return string? name       nil: it cannot be sent
@@ -89,8 +100,8 @@ function M.write(value)
   local id = tonumber(ctype)
   local name = name_of(ctype)
   local info = ffi.typeinfo(id)
-  if full_name:find("[*&]") or not is_free_of_pointers(id) then
-    return nil, (full_name:find("[*&]") and "pointer" or "cdata with pointers") .. " (" .. full_name .. ")"
+  if not is_free_of_pointers(id) then
+    return nil, fault_of(info) .. " (" .. name .. ")"
   elseif not is_nameable(name) then
     return nil, "cdata of a type without a name (" .. name .. ")"
   end

@@ -17,8 +17,8 @@ local G, loaded = _G, package.loaded
 local STANDARD_GLOBALS = {
   "_VERSION", "assert", "bit", "collectgarbage", "coroutine", "debug", "dofile", "error", "gcinfo", "getfenv",
   "getmetatable", "io", "ipairs", "jit", "load", "loadfile", "loadstring", "math", "module", "newproxy",
-  "next", "os", "package", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",
-  "setfenv", "setmetatable", "string", "table", "tonumber", "tostring", "type", "unpack", "xpcall",
+  "next", "os", "package", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require",
+  "select", "setfenv", "setmetatable", "string", "table", "tonumber", "tostring", "type", "unpack", "xpcall",
 }
 local STANDARD_MODULES = {
   "string", "table", "math", "os", "io", "debug", "coroutine", "package", "bit", "jit", "ffi", "jit.util",
