@@ -104,6 +104,19 @@ describe("task:cancel", function()
     assert.is_false(after)
   end)
 
+  in_task("of one that gave way with sleep(0) is raised at that sleep", function()
+    local after = false
+    local task = aimp.spawn(function()
+      aimp.sleep(0)
+      after = true
+    end)
+    support.turns()
+    task:cancel()
+    support.turns()
+    assert.is_true(task:cancelled())
+    assert.is_false(after)
+  end)
+
   in_task("of one that awaits a task which has just ended is raised at that await", function()
     local inner = tasks.new()
     local task = aimp.spawn(function() return (inner:await()) end)

@@ -144,12 +144,12 @@ describe("aimp.fiber", function()
 
     in_task("holds more entries than its first ring, in order", function()
       local count, in_order = 0, true
-      local function note(i)
+      local function note(i, same)
         count = count + 1
-        in_order = in_order and i == count
+        in_order = in_order and i == count and same == count
       end
       for i = 1, 50000 do
-        fiber.soon(note, i)
+        fiber.soon(note, i, i)
         if i % 1777 == 0 and i < 40000 then
           drain()
         end

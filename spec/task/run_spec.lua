@@ -116,6 +116,19 @@ describe("aimp.run", function()
       assert.equal(0, status)
     end)
 
+    it("also when a sleeper was cancelled, whose timer must not go on", function()
+      local output = run([[
+        local fiber = require("aimp.fiber")
+        print(pcall(aimp.run, function()
+          local sleeper = aimp.spawn(aimp.sleep, 1000)
+          aimp.sleep(0)
+          sleeper:cancel()
+          fiber.wait(nil, "a lock")
+        end))
+      ]])
+      assert.matches("^false\tdeadlock: the main task waits for a lock", output)
+    end)
+
     it("not while a timer, a request or a handle is there", function()
       local output = run([[
         local uv = require("luv")
