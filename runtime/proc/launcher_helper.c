@@ -108,16 +108,28 @@ const char *aimp__helper_exe(void)
     return path;
 }
 
-/* AIMP_TEST_TEMPLATE makes the template one of another version, or none at all. */
+static int refuse(const char *version)
+{
+    struct wire_hello refusal = {.header = WIRE_HEADER(WIRE_REFUSED)};
+    snprintf(refusal.version, sizeof refusal.version, "%s", version);
+    return aimp__fdpass_send(3, &refusal, sizeof refusal, NULL, 0, NULL) != 0;
+}
+
+/* AIMP_TEST_TEMPLATE makes the template one of another version, which may tell how it
+ * found SIGINT, or none at all. Those are killed once they have spoken: they must not
+ * be in the midst of a sanitizer's exit, which has children. */
 static int run_template(void)
 {
     const char *role = getenv("AIMP_TEST_TEMPLATE");
-    struct wire_hello refusal = {.header = WIRE_HEADER(WIRE_REFUSED), .version = "0.0.0-other"};
+    sigset_t mask;
     if (!role)
         return aimp__template_run(3, aimp__helper_exe(), play, NULL);
     if (strcmp(role, "other") == 0)
-        return aimp__fdpass_send(3, &refusal, sizeof refusal, NULL, 0, NULL) != 0;
-    return aimp__fdpass_send(3, "nonsense", 8, NULL, 0, NULL) != 0;
+        _exit(refuse("0.0.0-other"));
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    if (strcmp(role, "mask") == 0)
+        _exit(refuse(sigismember(&mask, SIGINT) ? "SIGINT blocked" : "SIGINT open"));
+    _exit(aimp__fdpass_send(3, "nonsense", 8, NULL, 0, NULL) != 0);
 }
 
 void aimp__helper_main(int argc, char **argv)

@@ -26,14 +26,17 @@ void aimp__launcher_process_init(struct launcher_process *process)
 /* ---- start ---- */
 
 /* SIGINT stays blocked until the template ignores it. All else is as in a fresh shell,
- * whatever the host has ignored or blocked. */
+ * whatever the host has ignored or blocked; but what nohup and shells ignore for
+ * background jobs stays ignored, or a closed terminal would take the workers only. */
 static int set_spawn_signals(posix_spawnattr_t *attributes)
 {
-    sigset_t all, mask;
-    sigfillset(&all);
+    sigset_t reset, mask;
+    sigfillset(&reset);
+    sigdelset(&reset, SIGHUP);
+    sigdelset(&reset, SIGQUIT);
     sigemptyset(&mask);
     sigaddset(&mask, SIGINT);
-    posix_spawnattr_setsigdefault(attributes, &all);
+    posix_spawnattr_setsigdefault(attributes, &reset);
     posix_spawnattr_setsigmask(attributes, &mask);
     return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }

@@ -250,6 +250,21 @@ static void test_two_launchers(void **state)
     aimp__launcher_close(two);
 }
 
+/* Under nohup a closed terminal ends nobody. */
+static void test_worker_under_nohup(void **state)
+{
+    (void)state;
+    struct helper_worker worker;
+    signal(SIGHUP, SIG_IGN);
+    struct launcher *launcher = aimp__helper_open();
+    signal(SIGHUP, SIG_DFL);
+    aimp__helper_start(launcher, &worker, 1, HELPER_WORKER(PLAY_REPORT, 0), false);
+    struct helper_report report = aimp__helper_report(&worker);
+    assert_int_equal(report.ignored & ~LIBC_SIGNALS, 1ull << (SIGINT - 1) | 1ull << (SIGHUP - 1));
+    aimp__helper_drop(&worker);
+    aimp__launcher_close(launcher);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -262,6 +277,7 @@ int main(int argc, char **argv)
         CASE(test_worker_is_clean),
         CASE(test_worker_of_an_unclean_host),
         CASE(test_worker_of_a_host_without_stdin),
+        CASE(test_worker_under_nohup),
         CASE(test_template_title),
         CASE(test_two_launchers),
         CASE(test_host_with_threads),

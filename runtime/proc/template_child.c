@@ -18,16 +18,12 @@ static void do_nothing(int signal_number)
     (void)signal_number;
 }
 
-/* Handlers stay: after exec there are only our own, and a sanitizer's. */
+/* The launcher has seen to the rest (launcher_process.c). */
 void aimp__template_set_signals(const sigset_t *mask)
 {
-    struct sigaction action;
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     const struct sigaction nothing = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
-    for (int i = 1; i < NSIG; i++)
-        if (sigaction(i, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-            sigaction(i, &by_default, NULL);
     sigaction(SIGINT, &ignore, NULL);
     sigaction(SIGPIPE, &nothing, NULL);
     sigaction(SIGCHLD, &by_default, NULL);

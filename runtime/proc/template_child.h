@@ -2,7 +2,8 @@
  *
  * It leaves a process with stdio and its four descriptors at WORKER_FIRST_FD and up,
  * that dies with the template, ignores SIGINT (the parent owns Ctrl-C), has no other
- * signal ignored or blocked, and is called "aimp: worker K".
+ * signal ignored or blocked (but SIGHUP and SIGQUIT are ignored where the parent was
+ * started so, as by nohup), and is called "aimp: worker K".
  *
  * SIGPIPE has a handler that does nothing: a write to a closed pipe is an error, and
  * programs that the worker execs get the default action, which SIG_IGN would take
