@@ -341,12 +341,65 @@ static void test_sleep_while_being_woken(void **state)
     assert_true(slept >= 5 && slept < sizeof points / sizeof points[0]);
 }
 
+/* ---- claim and take-back that meet between the other's look and its CAS ---- */
+
+static uint32_t got_between;
+
+static void claim_now(const char *name)
+{
+    uint32_t item;
+    if (strcmp(name, "cell.take_back") != 0)
+        return;
+    aimp__failpoint_trace(NULL);
+    got_between = aimp__cell_claim(meeting->end[1], 0, 1, 3, &item);
+}
+
+static void take_back_now(const char *name)
+{
+    if (strcmp(name, "cell.claim") != 0)
+        return;
+    aimp__failpoint_trace(NULL);
+    got_between = aimp__cell_take_back(meeting->end[0], 0, 3);
+}
+
+static void test_a_claim_within_a_take_back(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, RING, ARENA, 1);
+    meeting = &pair;
+    got_between = 0;
+    aimp__cell_open(pair.end[0], 0, 1, 0, 10);
+    aimp__failpoint_trace(claim_now);
+    assert_int_equal(aimp__cell_take_back(pair.end[0], 0, 10), 7);
+    assert_int_equal(got_between, 3);
+    pair_close(&pair);
+}
+
+static void test_a_take_back_within_a_claim(void **state)
+{
+    (void)state;
+    struct pair pair;
+    uint32_t item;
+    pair_open(&pair, RING, ARENA, 1);
+    meeting = &pair;
+    got_between = 0;
+    aimp__cell_open(pair.end[0], 0, 1, 0, 10);
+    aimp__failpoint_trace(take_back_now);
+    assert_int_equal(aimp__cell_claim(pair.end[1], 0, 1, 10, &item), 7);
+    assert_int_equal(item, 0);
+    assert_int_equal(got_between, 3);
+    pair_close(&pair);
+}
+
 int main(void)
 {
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input_while_going_to_sleep),
         cmocka_unit_test(test_sleep_while_being_woken),
+        cmocka_unit_test(test_a_claim_within_a_take_back),
+        cmocka_unit_test(test_a_take_back_within_a_claim),
         cmocka_unit_test(test_the_worker_dies_everywhere),
         cmocka_unit_test(test_the_parent_dies_everywhere),
     };
