@@ -105,24 +105,18 @@ static int take(lua_State *L)
     return 1;
 }
 
-static void push_info(lua_State *L, CURL *easy, CURLINFO info)
-{
-    char *text = NULL;
-    curl_easy_getinfo(easy, info, &text);
-    lua_pushstring(L, text); /* nil for NULL */
-}
-
-/* transfer:response() → status, head, URL, the URL that it redirects to or nil */
+/* transfer:response() → status, head, URL */
 static int response(lua_State *L)
 {
     struct aimp__http_transfer *transfer = aimp__http_lua_transfer_check(L, 1);
     long status = 0;
+    char *url = NULL;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
     lua_pushinteger(L, (lua_Integer)status);
     lua_pushlstring(L, transfer->head.length ? transfer->head.data : "", transfer->head.length);
-    push_info(L, transfer->easy, CURLINFO_EFFECTIVE_URL);
-    push_info(L, transfer->easy, CURLINFO_REDIRECT_URL);
-    return 4;
+    lua_pushstring(L, url);
+    return 3;
 }
 
 static const char *limit_name(enum aimp__http_limit limit)

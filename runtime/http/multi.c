@@ -152,11 +152,9 @@ static void act(struct aimp__http_multi *multi, curl_socket_t fd, int mask)
         multi->on_ready(multi->data); /* may close the multi */
 }
 
-static void on_socket_event(void *data, int fd, int status, int events)
+static void on_socket_event(void *data, int fd, int events)
 {
-    int mask = status ? CURL_CSELECT_ERR : 0;
-    if (events & UV_READABLE)
-        mask |= CURL_CSELECT_IN;
+    int mask = events & UV_READABLE ? CURL_CSELECT_IN : 0;
     if (events & UV_WRITABLE)
         mask |= CURL_CSELECT_OUT;
     act(data, fd, mask);

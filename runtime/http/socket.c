@@ -14,6 +14,7 @@
 struct watch {
     uv_poll_t poll;
     int fd;
+    int events;                     /* what it is polled for, or was last */
     bool is_own;                    /* from sockets_open(), so sockets_close() ends it */
     struct aimp__http_sockets *set; /* borrowed; NULL once closing */
 };
@@ -101,10 +102,15 @@ static struct watch *watch_new(struct aimp__http_sockets *set, int fd)
     return watch;
 }
 
+/* libuv stops a poll that it reports an error of, while curl takes it to go on. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = (struct watch *)((char *)poll - offsetof(struct watch, poll));
-    watch->set->on_event(watch->set->data, watch->fd, status, events);
+    if (status) {
+        events = UV_READABLE | UV_WRITABLE;
+        uv_poll_start(poll, watch->events, on_poll);
+    }
+    watch->set->on_event(watch->set->data, watch->fd, events);
 }
 
 static void forget(struct watch *watch)
@@ -143,6 +149,7 @@ int aimp__http_sockets_watch(struct aimp__http_sockets *set, int fd, int events)
         watch = watch_new(set, fd);
     if (!watch)
         return AIMP_ENOMEM;
+    watch->events = events;
     return uv_poll_start(&watch->poll, events, on_poll) ? AIMP_ESYS : 0;
 }
 

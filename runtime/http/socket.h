@@ -23,8 +23,9 @@
 
 struct aimp__http_sockets;
 
-/* `events` are libuv's, UV_READABLE and so on; `status` is 0 or libuv's code. */
-typedef void (*aimp__http_on_socket)(void *data, int fd, int status, int events);
+/* `events` are libuv's, UV_READABLE and so on. A socket with an error is reported
+ * as ready for both: the call that is tried then says which error it is. */
+typedef void (*aimp__http_on_socket)(void *data, int fd, int events);
 
 /* Gives a set that reports to on_event(data, …), or NULL without memory.
  *

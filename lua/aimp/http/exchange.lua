@@ -125,9 +125,9 @@ local function result(transfer, hop)
   if code then
     error(failure.from_transfer(hop, code, text, detail, system, limit), 0)
   end
-  local status, head, url, location = transfer:response()
+  local status, head, url = transfer:response()
   local body = not hop.on_body and transfer:take() or nil
-  return { status = status, head = head, body = body, url = url, location = location }
+  return { status = status, head = head, body = body, url = url }
 end
 
 --- Runs a hop to its end; who calls this closes the exchange when it raises.
@@ -135,7 +135,7 @@ end
 ---@param core any  the session's
 ---@param exchange aimp.http.Exchange
 ---@param hop aimp.http.Hop
----@return { status: integer, head: string, body?: string, url: string, location?: string }
+---@return { status: integer, head: string, body?: string, url: string }
 function M.run(core, exchange, hop)
   exchange.transfer, exchange.done = core:transfer(hop.url), false
   set_request(exchange.transfer, hop)

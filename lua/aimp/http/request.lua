@@ -3,10 +3,12 @@
 ---
 --- Redirects are followed here and not by curl, so that a method, a body and credentials go along only where
 --- they should, and never to another scheme.
+local core = require("aimp.http.core")
 local errors = require("aimp.errors")
 local exchange = require("aimp.http.exchange")
 local failure = require("aimp.http.failure")
 local fields = require("aimp.http.fields")
+local headers = require("aimp.http.headers")
 local json = require("aimp.http.json")
 local options_of = require("aimp.http.options")
 local url_of = require("aimp.http.url")
@@ -102,12 +104,23 @@ local function becomes_get(status, method)
   return status == 303 and method ~= "HEAD" or (status == 301 or status == 302) and method == "POST"
 end
 
---- Turns the request into its next hop, or raises.
-local function redirect(request, status, location)
-  if url_of.scheme(location) ~= url_of.scheme(request.url) then
-    error(failure.new(request, string.format("redirected to another scheme, which is refused: %s",
-      url_of.redact(location))), 0)
+local function refuse(request, text, location)
+  error(failure.new(request, string.format("redirected to %s: %s", text, url_of.redact(location))), 0)
+end
+
+--- The absolute URL of a Location that may be followed, or raises.
+local function target_of(request, base, reference)
+  local location = core.resolve(base, reference)
+  if not location then
+    refuse(request, "what is no URL", reference)
+  elseif url_of.scheme(location) ~= url_of.scheme(base) then
+    refuse(request, "another scheme, which is refused", location)
   end
+  return location
+end
+
+--- Turns the request into its next hop.
+local function redirect(request, status, location)
   if url_of.origin(location) ~= url_of.origin(request.url) then
     request.fields = fields.without_private(request.fields)
   end
@@ -118,20 +131,28 @@ local function redirect(request, status, location)
   request.url = location
 end
 
+--- Where a response redirects to, or nil.
+local function reference_of(result)
+  if redirecting[result.status] then
+    return headers.parse(result.head):get_all("Location")[1]
+  end
+end
+
 --- Runs it with its redirects.
 ---@async
----@param core any  the session's
+---@param session any  core's
 ---@param running aimp.http.Exchange
 ---@param request aimp.http.Request  changed by redirects
 ---@return table result  of the last hop, see aimp.http.exchange
-function M.run(core, running, request)
+function M.run(session, running, request)
   local first = hop_of(request)
   for followed = 0, request.redirects do
-    local result = exchange.run(core, running, followed == 0 and first or hop_of(request))
-    if request.redirects == 0 or not result.location or not redirecting[result.status] then
+    local result = exchange.run(session, running, followed == 0 and first or hop_of(request))
+    local reference = request.redirects > 0 and reference_of(result)
+    if not reference then
       return result
     elseif followed < request.redirects then
-      redirect(request, result.status, result.location)
+      redirect(request, result.status, target_of(request, result.url, reference))
     end
   end
   error(failure.new(first, string.format("more than %d redirects, the last from %s", request.redirects,
