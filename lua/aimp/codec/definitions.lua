@@ -37,7 +37,7 @@ function M.new()
     key_of_class = setmetatable({}, { __mode = "k" }),
     uses = {},              -- key -> keys and names of globals that it needs, to find failures
     global_keys = {},       -- name -> key
-    failures = {},          -- key -> text
+    failures = {},          -- key -> { text, blob }
     failure_count = 0,
   }, Definitions)
 end
@@ -188,10 +188,10 @@ read[kind.TABLE] = function(self, key, source)
   self.key_of_class[t] = is_class and key or nil
 end
 
-local function set_failure(self, key, text)
+local function set_failure(self, key, failure)
   local had = self.failures[key] ~= nil
-  self.failures[key] = text
-  self.failure_count = self.failure_count + (text and 1 or 0) - (had and 1 or 0)
+  self.failures[key] = failure
+  self.failure_count = self.failure_count + (failure and 1 or 0) - (had and 1 or 0)
 end
 
 local function read_definition(self, key, blob)
@@ -204,7 +204,7 @@ end
 ---@param blob string
 function Definitions:define(key, blob)
   local ok, reason = pcall(read_definition, self, key, blob)
-  set_failure(self, key, not ok and tostring(reason) or nil)
+  set_failure(self, key, not ok and { text = tostring(reason), blob = blob } or nil)
 end
 
 ---@param key integer
@@ -214,14 +214,24 @@ function Definitions:forget(key)
   set_failure(self, key, nil)
 end
 
+-- What a failed definition needs may have come since, in a log that lacks older versions of it.
+local function still_fails(self, key)
+  local failure = self.failures[key]
+  if failure then
+    self:define(key, failure.blob)
+  end
+  return self.failures[key]
+end
+
 --- The text of a failed definition that the given one needs, directly or not.
 ---@param key integer
 ---@return string?
 function Definitions:failure_of(key)
   local queue, seen = { key }, { [key] = true }
   for _, at in ipairs(queue) do
-    if self.failures[at] then
-      return self.failures[at]
+    local failure = still_fails(self, at)
+    if failure then
+      return failure.text
     end
     for _, used in ipairs(self.uses[at] or {}) do
       used = type(used) == "string" and self.global_keys[used] or used

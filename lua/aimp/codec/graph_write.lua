@@ -200,13 +200,10 @@ local function begin_object(w, object, metatable, send)
     refuse(object, "object whose __aimp_send failed (" .. errors.describe(value) .. ")")
   end
   w.refs.sent[object] = { value = value }
-  local kind, operand = w.refs:meta(metatable)
-  if not kind then
-    refuse(object, "object of a class that is made in this worker")
+  if not named[metatable] and not w.refs:meta(metatable) then
+    refuse(object, "object of a class that was made in a worker")
   end
-  if not w.seen[metatable] then
-    new_node(w, metatable, kind, operand)
-  end
+  visit(w, metatable, true)
   local node = new_node(w, object, op.NEW_OBJECT)
   w.open[object] = true
   if is_scalar(value) then

@@ -4,11 +4,12 @@
 ---
 --- A path is a module's name and up to three fields, joined by "\0"; the module "_G" stands for those
 --- globals. The index maps values to paths. It is made from the modules that are loaded when a value is
---- looked up, and again when their number has changed.
+--- looked up, and again when others are.
+local clear = require("table.clear")
 local ffi = require("ffi")
 local util = require("jit.util")
 
-local type, next, rawget, tostring = type, next, rawget, tostring
+local type, next, rawget, rawequal, tostring = type, next, rawget, rawequal, tostring
 
 local M = {}
 
@@ -43,7 +44,7 @@ M.own_globals = { _G = true, arg = true }
 
 local index, pristine = M.index, M.pristine
 local initial_modules = {} -- loaded in every process although no file need hold them
-local indexed_count = -1
+local indexed = {} -- package.loaded as the index knows it
 
 ---@param value any
 ---@return boolean  whether it is the lightuserdata NULL
@@ -148,22 +149,23 @@ local function standard_first(a, b)
 end
 
 local function module_names()
-  local list, count = {}, 0
+  local list = {}
   for name, value in next, loaded do
-    count = count + 1
+    indexed[name] = value
     if type(name) == "string" and name ~= "_G" and is_reference(value) and not name:find("\0", 1, true)
       and is_loadable(name) then
       list[#list + 1] = name
     end
   end
   table.sort(list, standard_first)
-  return list, count
+  return list
 end
 
 -- Whole modules first, then their exports, then what is in those, so that every value gets its shortest path.
 local function build()
-  local list
-  list, indexed_count = module_names()
+  clear(index)
+  clear(indexed)
+  local list = module_names()
   add_globals()
   for _, name in ipairs(list) do
     add(loaded[name], name)
@@ -182,12 +184,10 @@ end
 
 --- Brings the index up to date; call before values are looked up that were not looked up before.
 function M.refresh()
-  local count = 0
-  for _ in next, loaded do
-    count = count + 1
-  end
-  if count ~= indexed_count then
-    build()
+  for name, value in next, loaded do
+    if not rawequal(indexed[name], value) then
+      return build()
+    end
   end
 end
 
@@ -204,7 +204,7 @@ function M.snapshot()
   for name in next, loaded do
     initial_modules[name] = true
   end
-  indexed_count = -1
+  clear(indexed)
 end
 
 -- Where no host takes a snapshot the script may have run for long: only what a script cannot have made.

@@ -7,8 +7,13 @@ local ffi = require("ffi")
 local names = require("aimp.codec.names")
 
 local type, next = type, next
-local getmetatable, istype = debug.getmetatable, ffi.istype
-local int64_t, uint64_t, complex = ffi.typeof("int64_t"), ffi.typeof("uint64_t"), ffi.typeof("complex")
+local getmetatable, typeof = debug.getmetatable, ffi.typeof
+
+-- The types, by number, that the encoder knows. ffi.istype would also take double[2] for a complex.
+local is_known_type = {}
+for _, name in ipairs({ "int64_t", "uint64_t", "complex" }) do
+  is_known_type[tonumber(typeof(name))] = true
+end
 
 local M = {}
 
@@ -22,7 +27,7 @@ local named = names.index
 -- cdata and lightuserdata that the encoder takes. A NULL lightuserdata is what JSON libraries use for null.
 local function is_odd_scalar(value, kind)
   if kind == "cdata" then
-    return istype(int64_t, value) or istype(uint64_t, value) or istype(complex, value)
+    return is_known_type[tonumber(typeof(value))] or false
   end
   return kind == "userdata" and names.is_null(value)
 end

@@ -4,8 +4,8 @@
 ---
 --- So a refusal anywhere leaves nothing half sent: records change when their definition was accepted.
 ---
---- Order of the definitions: prototypes, functions, then the contents of tables and variables. A function
---- refers to variables by key only, so everything that contents refer to is there before them.
+--- Order of the definitions: prototypes, functions, classes, other tables, variables. A function refers to
+--- variables by key only, so what contents refer to is there before them, and classes before their objects.
 local buffer = require("string.buffer")
 local captures_module = require("aimp.codec.captures")
 local functions = require("aimp.codec.functions")
@@ -32,7 +32,8 @@ function M.new(captures)
     captures = captures,
     epoch = captures.epoch,
     queue = {}, count = 0,
-    protos = {}, functions = {}, contents = {}, -- what to define: { record, blob, changes of the record }
+    -- What to define: { record, blob, changes of the record }.
+    protos = {}, functions = {}, classes = {}, tables = {}, variables = {},
     in_captured = false, -- whether captured values are being written, and not arguments
     new_version = {},    -- of tables that are defined again, by key
     holders = {}, holder_count = 0, -- variables whose values are tables
@@ -62,13 +63,17 @@ function Transaction:meta(metatable)
   return op.NEW_KEYED, self:touch(record).key
 end
 
+local function looks_like_class(t)
+  return rawget(t, "__index") ~= nil or rawget(t, "__aimp_recv") ~= nil
+end
+
 --- Captured tables keep their identity wherever captured values hold them. Arguments are copies, but for
 --- classes, of which there must be only one.
 function Transaction:keyed(t)
   local captures = self.captures
   local key = captures.key_of[t]
   local record = key and captures.records[key]
-  if not record and rawget(t, "__index") ~= nil then
+  if not record and looks_like_class(t) then
     record = captures:table_record(t)
     record.is_class = true
   end
@@ -131,14 +136,15 @@ end
 
 examine[kind.TABLE] = function(self, record)
   local t = self.captures.live[record.key]
-  record.is_class = record.is_class or rawget(t, "__index") ~= nil or holds_function(t)
+  record.is_class = record.is_class or looks_like_class(t) or holds_function(t)
   local out = buffer.new()
   out:encode(kind.TABLE):encode(record.is_class)
   write_contents(self, out, t)
   local blob = out:tostring()
   if blob ~= record.blob then
     self.new_version[record.key] = record.version + 1
-    plan(self.contents, record, blob, { blob = blob, version = record.version + 1 })
+    plan(record.is_class and self.classes or self.tables, record, blob,
+      { blob = blob, version = record.version + 1 })
   end
 end
 
@@ -170,7 +176,7 @@ end
 
 local function examine_simple(self, variable, value)
   if not is_same_simple(value, variable.value) then
-    plan(self.contents, variable, variable_blob(self, variable, value),
+    plan(self.variables, variable, variable_blob(self, variable, value),
       { value = value, ref = false, blob = false, is_simple = true })
   elseif variable.kind == kind.CELL then
     self.captures:keep_readable(variable, true)
@@ -178,7 +184,7 @@ local function examine_simple(self, variable, value)
 end
 
 local function plan_reference(self, variable, value, key, version)
-  plan(self.contents, variable, variable_blob(self, variable, value),
+  plan(self.variables, variable, variable_blob(self, variable, value),
     { value = COMPLEX, ref = key, version = version, blob = false })
 end
 
@@ -214,7 +220,7 @@ end
 local function examine_other(self, variable, value)
   local blob = variable_blob(self, variable, value)
   if blob ~= variable.blob then
-    plan(self.contents, variable, blob, { value = COMPLEX, ref = false, blob = blob })
+    plan(self.variables, variable, blob, { value = COMPLEX, ref = false, blob = blob })
   end
 end
 
@@ -287,7 +293,9 @@ function Transaction:finish()
   examine_holders(self)
   define(self, self.protos)
   define(self, self.functions)
-  define(self, self.contents)
+  define(self, self.classes)
+  define(self, self.tables)
+  define(self, self.variables)
   self.captures:sweep_if_due()
   return needs_of_all(self)
 end
