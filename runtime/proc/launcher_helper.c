@@ -129,7 +129,7 @@ static int run_template(void)
     sigprocmask(SIG_SETMASK, NULL, &mask);
     if (strcmp(role, "mask") == 0)
         _exit(refuse(sigismember(&mask, SIGINT) ? "SIGINT blocked" : "SIGINT open"));
-    _exit(aimp__fdpass_send(3, "nonsense", 8, NULL, 0, NULL) != 0);
+    _exit(aimp__fdpass_send(3, "nonsense", 8, &(int){2}, 1, NULL) != 0);
 }
 
 void aimp__helper_main(int argc, char **argv)
