@@ -95,7 +95,7 @@ int aimp_pool_next(struct aimp_pool *pool, struct aimp_event *event);
 uint32_t aimp_pool_cancel(struct aimp_pool *pool, uint64_t unit);
 uint32_t aimp_pool_cancel_group(struct aimp_pool *pool, uint32_t group);
 uint64_t aimp_pool_define(struct aimp_pool *pool, uint32_t key, const void *data, uint64_t len);
-uint64_t aimp_pool_forget(struct aimp_pool *pool, uint32_t key);
+void aimp_pool_forget(struct aimp_pool *pool, uint32_t key);
 int aimp_pool_has_input(const struct aimp_pool *pool);
 int aimp_pool_sleep_begin(struct aimp_pool *pool);
 void aimp_pool_sleep_end(struct aimp_pool *pool);

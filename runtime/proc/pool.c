@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Tombstones in the definition log are swept once in so many. */
+#define FORGETS_A_SWEEP 1024
+
 static int pool_init(struct aimp_pool *pool, const struct aimp_pool_config *config,
                      struct aimp_error *err)
 {
@@ -20,6 +23,7 @@ static int pool_init(struct aimp_pool *pool, const struct aimp_pool_config *conf
     pool->deflog = aimp__deflog_new();
     if (!pool->deflog)
         return aimp__error_set(err, AIMP_ENOMEM, "no memory for the definition log");
+    aimp__forgets_init(&pool->forgets, pool->deflog);
     return aimp__sched_new(&pool->sched, &config->sched, &aimp__pool_ops, pool, err);
 }
 
@@ -56,7 +60,9 @@ void aimp_pool_free(struct aimp_pool *pool)
         aimp__slot_signal(&pool->slots[i], SIGKILL);
         aimp__slot_close(&pool->slots[i]);
     }
+    aimp__spinner_fini(&pool->spinner);
     aimp__sched_free(pool->sched);
+    aimp__forgets_fini(&pool->forgets);
     aimp__deflog_free(pool->deflog);
     if (pool->wake_fd >= 0)
         close(pool->wake_fd);
@@ -120,10 +126,12 @@ int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot_index, uint
             .fn = entry.key,
             .len = entry.len,
         };
+        slot->known = entry.position;
+        if (entry.key == FORGETS_EPOCH_KEY)
+            continue;
         int rc = aimp__slot_post(slot, &frame, entry.data);
         if (rc != AIMP_OK)
             return rc;
-        slot->known = entry.position;
     }
     aimp__slot_flush(slot);
     return AIMP_OK;
@@ -181,8 +189,10 @@ int aimp_pool_submit(struct aimp_pool *pool, const struct sched_spec *spec, cons
     int rc = aimp__sched_submit(pool->sched, &held, payload, len, unit, NULL);
     if (rc < 0)
         return rc;
-    if (held.needs)
+    if (held.needs) {
         aimp__deflog_hold(pool->deflog, held.needs);
+        aimp__forgets_hold(&pool->forgets, held.needs);
+    }
     return aimp_pool_run(pool);
 }
 
@@ -215,9 +225,30 @@ uint64_t aimp_pool_define(struct aimp_pool *pool, uint32_t key, const void *data
     return aimp__deflog_define(pool->deflog, key, data, len);
 }
 
-uint64_t aimp_pool_forget(struct aimp_pool *pool, uint32_t key)
+/* Where the worker that lags most has read the definitions to. A worker that has nothing to do is
+ * brought up to date when no unit waits that might need older values. */
+static uint64_t least_known(struct aimp_pool *pool)
 {
-    return aimp__deflog_forget(pool->deflog, key);
+    uint64_t least = UINT64_MAX;
+    struct sched_stats stats;
+    aimp__sched_stats(pool->sched, &stats);
+    for (uint32_t i = 0; i < pool->open_slots; i++) {
+        struct slot *slot = &pool->slots[i];
+        if (!aimp__slot_is_live(slot) || slot->known == 0)
+            continue;
+        if (stats.waiting + stats.outstanding == 0)
+            aimp_pool_post_definitions(pool, i, aimp__deflog_position(pool->deflog));
+        if (slot->known < least)
+            least = slot->known;
+    }
+    return least;
+}
+
+void aimp_pool_forget(struct aimp_pool *pool, uint32_t key)
+{
+    aimp__forgets_add(&pool->forgets, key);
+    if (++pool->forgotten % FORGETS_A_SWEEP == 0)
+        aimp__deflog_set_floor(pool->deflog, least_known(pool));
 }
 
 /* ---- figures ---- */

@@ -109,7 +109,8 @@ AIMP_API uint32_t aimp_pool_cancel_group(struct aimp_pool *pool, uint32_t group)
 
 AIMP_API uint64_t aimp_pool_define(struct aimp_pool *pool, uint32_t key, const void *data,
                                    uint64_t len);
-AIMP_API uint64_t aimp_pool_forget(struct aimp_pool *pool, uint32_t key);
+/* The definition is not needed by what is submitted from now on. */
+AIMP_API void aimp_pool_forget(struct aimp_pool *pool, uint32_t key);
 
 /* ---- waiting ---- */
 AIMP_API int aimp_pool_has_input(const struct aimp_pool *pool);

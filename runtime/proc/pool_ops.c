@@ -29,6 +29,10 @@ int aimp__pool_send_definitions(struct aimp_pool *pool, struct slot *slot, uint6
             slot->known = needs;
             return AIMP_OK;
         }
+        if (entry.key == FORGETS_EPOCH_KEY) {
+            slot->known = entry.position;
+            continue;
+        }
         struct frame frame = {
             .kind = entry.is_forget ? FRAME_FORGET : FRAME_DEFINE,
             .fn = entry.key,
@@ -114,6 +118,7 @@ static void ops_released(void *ctx, uint64_t needs)
 {
     struct aimp_pool *pool = ctx;
     aimp__deflog_release(pool->deflog, needs);
+    aimp__forgets_release(&pool->forgets, needs);
 }
 
 const struct sched_ops aimp__pool_ops = {

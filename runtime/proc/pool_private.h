@@ -4,6 +4,7 @@
 #define AIMP_PROC_POOL_PRIVATE_H
 
 #include "os/spin.h"
+#include "proc/forgets.h"
 #include "proc/pool.h"
 #include "proc/slot.h"
 #include "sched/deflog.h"
@@ -17,6 +18,8 @@ struct aimp_pool {
     uint32_t open_slots; /* slots below this index may be open */
     uint32_t cursor;     /* slot that aimp_pool_next reads from */
     uint32_t burst;      /* frames read from it in a row */
+    struct forgets forgets;
+    uint64_t forgotten;           /* definitions, ever */
     struct spinner spinner;
     struct slot slots[];
 };

@@ -37,6 +37,7 @@ void aimp__port_close(struct aimp_port *port)
 {
     if (!port)
         return;
+    aimp__spinner_fini(&port->spinner);
     aimp__outbox_fini(&port->outbox);
     aimp__channel_free(port->channel);
     free(port);

@@ -236,6 +236,11 @@ uint32_t aimp__sched_run(struct sched *sched)
         any_full |= sched->slots[i].is_full;
         sched->slots[i].is_full = false;
     }
-    sched->is_dirty = any_full; /* room may come without an event of ours */
+    if (any_full) {
+        /* room may come without an event of ours, and the system's memory without any */
+        sched->is_dirty = true;
+        if (!sched->balance_at_ns)
+            sched->balance_at_ns = sched->ops.now_ns(sched->ctx) + BALANCE_NS;
+    }
     return sent;
 }

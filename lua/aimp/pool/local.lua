@@ -409,7 +409,7 @@ end
 function Local:kill(err)
   self.closed = true
   self.supervisor:kill_all()
-  self:fail_all(err)
+  self:fail_all(err, true)
 end
 
 --- Frees the C side; only when no process is left.

@@ -32,6 +32,8 @@ local SLICE_NS = 1e6
 --- Claims grow while a claimed run of items takes less than this.
 local CLAIM_NS = 20e3
 local CLAIM_MAX = 256
+--- A result that found no room, and no promise of any, is tried again after this time.
+local RETRY_S = 0.01
 local FIRST_BATCH_FORMAT = 16
 
 -- Where a runner is with its item: what an error is called depends on it.
@@ -495,7 +497,15 @@ function Executor:spin()
   return C.aimp_port_spin(self.port) ~= 0
 end
 
+-- The system may have refused the memory of a large result: nobody rings when there is some again.
+local function retry(self)
+  self.retry_timer = nil
+end
+
 function Executor:sleep_begin()
+  if not self.retry_timer and C.aimp_port_is_congested(self.port) ~= 0 then
+    self.retry_timer = loop.timer(RETRY_S, retry, self)
+  end
   return C.aimp_port_sleep_begin(self.port) ~= 0
 end
 
