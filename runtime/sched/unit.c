@@ -11,11 +11,13 @@
 #define BLOCK_SHIFT 10
 #define BLOCK_UNITS (1u << BLOCK_SHIFT)
 
+#ifndef NDEBUG
 static const bool moves[3][3] = {
     [UNIT_FREE] = {[UNIT_QUEUED] = true},
     [UNIT_QUEUED] = {[UNIT_SENT] = true, [UNIT_FREE] = true},
     [UNIT_SENT] = {[UNIT_QUEUED] = true, [UNIT_FREE] = true},
 };
+#endif
 
 void aimp__unit_move(struct unit *unit, enum unit_state state)
 {
