@@ -62,16 +62,21 @@ local function spawn(self, fds)
     process:close()
   end)
   assert(process, "nginx does not start: " .. tostring(pid))
+  process:unref() -- a spec that waits for nothing must not wait for nginx
   self._process = process
 end
 
 --- Starts nginx.
 ---@param names string[]   listeners, each with its own port
 ---@param servers string   configuration inside http {}; $PORT_name and $DIR stand for the real ones
+---@param prepare? fun(dir: string)  puts what the configuration needs into the folder
 ---@return spec.Nginx
-function M.start(names, servers)
+function M.start(names, servers, prepare)
   local dir = assert(uv.fs_mkdtemp(uv.os_tmpdir() .. "/aimp-http-XXXXXX"))
   assert(uv.fs_mkdir(dir .. "/www", 448))
+  if prepare then
+    prepare(dir)
+  end
   local self = setmetatable({ dir = dir, port = {}, _ended = false }, { __index = M })
   local null = assert(uv.fs_open("/dev/null", "r+", 0))
   local fds, sockets = { null, null, null }, {}

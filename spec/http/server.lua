@@ -68,6 +68,9 @@ local function serve(connection, handler)
       connection._server.ended = connection._server.ended + 1
       return connection:finish()
     end
+    if connection._server.on_bytes then
+      return connection._server.on_bytes(connection, data)
+    end
     local request
     request, text = next_request(text .. data)
     while request do
@@ -83,6 +86,7 @@ end
 ---@field requests spec.Request[]
 ---@field accepted integer   connections so far
 ---@field ended integer      connections that the client closed
+---@field on_bytes? fun(connection: spec.Connection, data: string)  instead of requests
 local Server = {}
 Server.__index = Server
 

@@ -49,11 +49,12 @@ end
 --- nginx for a describe block; `block.web` is it while the specs run.
 ---@param names string[]
 ---@param servers string
+---@param prepare? fun(dir: string)  makes what the configuration needs
 ---@return { web: spec.Nginx }
-function M.use_nginx(names, servers)
+function M.use_nginx(names, servers, prepare)
   local block = {}
   busted.setup(M.task(function()
-    block.web = nginx.start(names, servers)
+    block.web = nginx.start(names, servers, prepare)
     http.get(block.web:url(names[1], "/"), { verify = false }) -- its processes have their titles now
     http.close()
   end))
