@@ -85,7 +85,8 @@ static int script_main(int argc, char **argv)
 {
     struct aimp_error err = {0};
     struct call call = {"aimp.cli.main", argc, argv, EXIT_FAILURE};
-    if (aimp__boot_open(&boot, &err) || aimp__boot_add_luv(&boot, &err))
+    if (aimp__signals_start(&err) || aimp__boot_open(&boot, &err) ||
+        aimp__boot_add_luv(&boot, &err))
         fail(err.text);
     aimp__native_install(&boot);
     run_or_fail(&call);

@@ -19,11 +19,7 @@ static struct lua_boot *home(lua_State *L)
 
 static int native_signal_fd(lua_State *L)
 {
-    struct aimp_error err = {0};
-    int fd = aimp__signals_start(&err);
-    if (fd < 0)
-        return luaL_error(L, "%s", err.text);
-    lua_pushinteger(L, fd);
+    lua_pushinteger(L, aimp__signals_fd());
     return 1;
 }
 

@@ -1,7 +1,7 @@
 /* What Lua needs of the process: the C module "aimp.cli.native", for lua/aimp/cli, and os.exit.
  *
  *   exe, version                path of the executable; aimp's version
- *   signal_fd()                 starts the handling of signals; the fd to poll
+ *   signal_fd()                 readable after the first SIGINT or SIGTERM
  *   signal()                    number of the first SIGINT or SIGTERM, or 0
  *   deadline(status, seconds)   the process ends with status then; 0 seconds: no more
  *   on_callback_error(fn)       fn(err, traceback) is told of errors in luv's callbacks

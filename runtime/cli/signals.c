@@ -79,6 +79,11 @@ int aimp__signals_start(struct aimp_error *err)
     handle(SIGINT, on_stop);
     handle(SIGTERM, on_stop);
     handle(SIGPIPE, on_broken_pipe);
+    return 0;
+}
+
+int aimp__signals_fd(void)
+{
     return wake_fd;
 }
 

@@ -14,8 +14,10 @@
 
 #include "base/error.h"
 
-/* return: the eventfd that becomes readable at the first signal (the process owns it), or a code */
+/* return: 0 or a code */
 int aimp__signals_start(struct aimp_error *err);
+/* The eventfd that becomes readable at the first signal, for the life of the process. */
+int aimp__signals_fd(void);
 /* Number of the first SIGINT or SIGTERM, 0 if none came. */
 int aimp__signals_first(void);
 /* SIGPIPE does nothing. Not inherited by exec, unlike SIG_IGN. */

@@ -84,7 +84,9 @@ local function run_shutdown(status)
   if shutdown.count() > 0 then
     native.deadline(signals.status() or status, SHUTDOWN_S)
     shutdown.run()
-    native.deadline(0, 0)
+    if not signals.status() then -- else the deadline holds to the very end
+      native.deadline(0, 0)
+    end
   end
 end
 

@@ -1,30 +1,89 @@
 -- SPDX-License-Identifier: MIT
 --- Makes a state ready for a worker, as far as that can be done before the fork: no loop, so no luv.
 ---
---- The template calls this once; each worker it forks then has the modules loaded that need no luv, and the
+--- The template calls this once. Each worker it forks then has those modules loaded that need no luv, and the
 --- others compiled. A worker that is exec'd calls it too.
 local M = {}
 
---- Not one of these may require luv when it is loaded: the template could not start.
-M.LOADED = {
-  "aimp.check", "aimp.codec", "aimp.errors", "aimp.ffi", "aimp.fiber", "aimp.pollers", "aimp.ready",
-  "aimp.task", "aimp.task.describe", "aimp.task.list", "aimp.task.spawn", "aimp.with", "aimp.worker.batch",
-  "aimp.worker.context", "aimp.worker.reply",
-}
+local ROOTS = { "aimp", "aimp.worker.main" }
 
-M.COMPILED = {
-  "aimp", "aimp.async", "aimp.gather", "aimp.loop", "aimp.run", "aimp.task.group", "aimp.timers", "aimp.uv",
-  "aimp.worker.executor", "aimp.worker.main", "aimp.worker.setup",
-}
+---@class aimp.cli.Preloaded
+---@field chunk function     the compiled module
+---@field needs string[]     what it requires when it is loaded
+---@field needs_luv? boolean it or one of those
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- Requires within functions are indented, and run later if at all.
+local function load_time_requires(text)
+  local names = {}
+  for line in text:gmatch("[^\n]+") do
+    if not line:find("^%s") then
+      for name in line:gmatch('require%("([%w_.]+)"%)') do
+        names[#names + 1] = name
+      end
+    end
+  end
+  return names
+end
+
+--- Compiles a module of aimp's and what it requires, into `plan`. The C modules are package.preload's.
+local function compile(plan, name)
+  if plan[name] or package.preload[name] or not name:find("^aimp") then
+    return
+  end
+  local path = assert(package.searchpath(name, package.path))
+  local text = read(path)
+  local entry = { chunk = assert(loadstring(text, "@" .. path)), needs = load_time_requires(text) }
+  plan[name] = entry
+  for _, other in ipairs(entry.needs) do
+    compile(plan, other)
+  end
+end
+
+local function needs_luv(plan, name)
+  local entry = plan[name]
+  if not entry then
+    return name == "luv"
+  elseif entry.needs_luv == nil then
+    entry.needs_luv = false
+    for _, other in ipairs(entry.needs) do
+      entry.needs_luv = entry.needs_luv or needs_luv(plan, other)
+    end
+  end
+  return entry.needs_luv
+end
+
+--- The modules that every worker loads.
+---@return table<string, aimp.cli.Preloaded>
+function M.plan()
+  local plan = {}
+  for _, name in ipairs(ROOTS) do
+    compile(plan, name)
+  end
+  for name in pairs(plan) do
+    needs_luv(plan, name)
+  end
+  return plan
+end
 
 function M.run()
   require("aimp.cli.require").install()
-  for _, name in ipairs(M.LOADED) do
-    require(name)
+  local plan = M.plan()
+  for name, entry in pairs(plan) do
+    package.preload[name] = entry.chunk
   end
-  for _, name in ipairs(M.COMPILED) do
-    package.preload[name] = assert(loadfile(assert(package.searchpath(name, package.path))))
+  for name, entry in pairs(plan) do
+    if not entry.needs_luv then
+      require(name)
+    end
   end
+  collectgarbage() -- or every worker collects the same garbage
 end
 
 return M
