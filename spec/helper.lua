@@ -77,15 +77,24 @@ function M.wait_until(condition, seconds)
   return value
 end
 
--- One template serves all pools of a process and stays until its end.
-local function is_template(name)
-  return name:find("^aimp: template") ~= nil
+-- One template process serves all pools of a file and stays until its end.
+local launcher
+
+local function is_of_template(kind, name)
+  local pid = launcher and launcher.pid()
+  if not pid then
+    return false
+  elseif kind == "processes" then
+    return name:find(("(pid %d)"):format(pid), 1, true) ~= nil
+  end
+  return kind == "handles" and name == "poll" or
+    kind == "files" and (name == "socket" or name == "anon_inode:[pidfd]")
 end
 
 local function surplus(kind, name, number, before, file_start)
   local kept = (file_start[kind][name] or 0) + (allowed[kind][name] or 0)
-  local extra = number - math.max(before[kind][name] or 0, kept)
-  return (kind == "processes" and is_template(name)) and 0 or extra
+    + (is_of_template(kind, name) and 1 or 0)
+  return number - math.max(before[kind][name] or 0, kept)
 end
 
 local function left_behind(before, file_start)
@@ -168,6 +177,10 @@ busted.subscribe({ "file", "start" }, function()
 end)
 
 busted.subscribe({ "file", "end" }, function(file)
+  if launcher then
+    launcher.close()
+    launcher = nil
+  end
   check(file.name, file_start, file_start)
 end)
 
@@ -198,6 +211,7 @@ end)
 
 busted.after_each(function()
   watchdog:stop()
+  launcher = package.loaded["aimp.pool.launcher"]
   check("'" .. spec_name .. "'", spec_start, file_start)
 end)
 

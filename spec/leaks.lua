@@ -79,12 +79,15 @@ local function names_in(folder)
   end
 end
 
---- "aimp: worker 1 (pid 17)"; a process that nobody reaped says so.
+--- "sleep 60 (pid 17)", "aimp: worker 1 (pid 18)"; a process that nobody reaped says so.
 local function title_of(pid)
-  local title = read("/proc/" .. pid .. "/cmdline"):gsub("%z+$", ""):gsub("%z", " ")
-  if title == "" then
-    local name, state = read("/proc/" .. pid .. "/stat"):match("%((.*)%) (%a)")
-    title = (name or "?") .. (state == "Z" and " [zombie]" or "")
+  local name, state = read("/proc/" .. pid .. "/stat"):match("%((.*)%) (%a)")
+  local title = name or "?"
+  if state == "Z" then
+    title = title .. " [zombie]"
+  elseif not title:find("^aimp: ") then
+    local command = read("/proc/" .. pid .. "/cmdline"):gsub("%z+$", ""):gsub("%z", " ")
+    title = command ~= "" and command or title
   end
   return ("%s (pid %s)"):format(title, pid)
 end
