@@ -68,6 +68,7 @@ int aimp_launcher_pid(const struct launcher *launcher);
 int aimp_launcher_fork(struct launcher *launcher, const struct launch_request *request,
                        struct aimp_error *err);
 int aimp_launcher_next(struct launcher *launcher, struct launch_event *event);
+const struct aimp_error *aimp_launcher_error(const struct launcher *launcher);
 void aimp_launcher_close(struct launcher *launcher);
 
 struct aimp_pool *aimp_pool_new(const struct aimp_pool_config *config, struct aimp_error *err);

@@ -67,8 +67,13 @@ int aimp__error_errno(struct aimp_error *err, const char *format, ...)
 
 int aimp__error_prefix(struct aimp_error *err, const char *where)
 {
-    char text[sizeof err->text];
-    snprintf(text, sizeof text, "%s: %s", where, err->text);
-    memcpy(err->text, text, sizeof text);
+    size_t size = sizeof err->text, length = strlen(where), room = size - 1;
+    size_t taken = length + 2 < room ? length + 2 : room;
+    size_t left = strlen(err->text) < room - taken ? strlen(err->text) : room - taken;
+    memmove(err->text + taken, err->text, left); /* what does not fit is cut off its end */
+    memcpy(err->text, where, length < taken ? length : taken);
+    if (taken == length + 2)
+        memcpy(err->text + length, ": ", 2);
+    err->text[taken + left] = '\0';
     return err->code;
 }

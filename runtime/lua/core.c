@@ -38,6 +38,7 @@ AIMP_API int aimp_launcher_pid(const struct launcher *launcher);
 AIMP_API int aimp_launcher_fork(struct launcher *launcher, const struct launch_request *request,
                                 struct aimp_error *err);
 AIMP_API int aimp_launcher_next(struct launcher *launcher, struct launch_event *event);
+AIMP_API const struct aimp_error *aimp_launcher_error(const struct launcher *launcher);
 AIMP_API void aimp_launcher_close(struct launcher *launcher);
 
 int aimp_launcher_open(struct launcher **out, const char *exe, struct aimp_error *err)
@@ -64,6 +65,11 @@ int aimp_launcher_fork(struct launcher *launcher, const struct launch_request *r
 int aimp_launcher_next(struct launcher *launcher, struct launch_event *event)
 {
     return aimp__launcher_next(launcher, event);
+}
+
+const struct aimp_error *aimp_launcher_error(const struct launcher *launcher)
+{
+    return aimp__launcher_error(launcher);
 }
 
 void aimp_launcher_close(struct launcher *launcher)

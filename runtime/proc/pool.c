@@ -166,6 +166,7 @@ int aimp_pool_slot_is_spent(const struct aimp_pool *pool, uint32_t slot)
 
 void aimp_pool_gone(struct aimp_pool *pool, uint32_t slot, uint32_t death)
 {
+    aimp__slot_await_death(&pool->slots[slot]);
     aimp__sched_worker_gone(pool->sched, slot, death); /* still reads the claim cells */
     aimp__slot_close(&pool->slots[slot]);
     aimp_pool_run(pool);

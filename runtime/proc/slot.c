@@ -6,9 +6,18 @@
 #include "os/wake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+/* A process that was sent SIGKILL is gone within microseconds, but for one in the kernel's hands.
+ */
+#define DEATH_MS 100
+#ifndef P_PIDFD
+#define P_PIDFD 3 /* Linux 5.4; glibc's headers know it since 2.36 */
+#endif
 
 static void close_fd(int *fd)
 {
@@ -44,6 +53,18 @@ int aimp__slot_open(struct slot *slot, const struct channel_sizes *sizes, int pa
     request->wake_fd = slot->wake_fd;
     request->peer_wake_fd = parent_wake_fd;
     return AIMP_OK;
+}
+
+void aimp__slot_await_death(const struct slot *slot)
+{
+    struct pollfd end = {.fd = slot->pidfd, .events = POLLIN};
+    siginfo_t info;
+    if (slot->pidfd < 0)
+        return;
+    while (poll(&end, 1, DEATH_MS) < 0 && errno == EINTR)
+        continue;
+    /* the template's to reap, unless it is gone and this process is where orphans go */
+    waitid(P_PIDFD, (id_t)slot->pidfd, &info, WEXITED | WNOHANG);
 }
 
 void aimp__slot_close(struct slot *slot)

@@ -28,6 +28,9 @@ int aimp__slot_open(struct slot *slot, const struct channel_sizes *sizes, int pa
                     struct launch_request *request, struct aimp_error *err);
 void aimp__slot_close(struct slot *slot);
 
+/* Waits, at most a moment, until a process that was killed touches its memory no more. */
+void aimp__slot_await_death(const struct slot *slot);
+
 /* SIGKILLs the process for corrupt memory and remembers to report it once. */
 void aimp__slot_break(struct slot *slot);
 int aimp__slot_signal(const struct slot *slot, int signal_number);

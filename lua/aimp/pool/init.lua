@@ -1,22 +1,21 @@
---- aimp.Pool: work spread over processes.
+--- aimp.Pool: work spread over processes. Here: its making and single tasks; maps are in maps.lua and
+--- result.lua, closing and resizing in life.lua.
 ---
----   open ──close()──► closing ──► closed        closing: what was accepted finishes
----     └──terminate()──► terminating ──► closed   now: tasks fail with CLOSED
----
---- Not here: processes (supervisor.lua), scheduling and channels (local.lua), results of maps (result.lua).
+--- Not here: where work goes (local.lua, the backend) and processes (supervisor.lua).
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
 local check = require("aimp.check")
 local calls = require("aimp.pool.calls")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
+local guard = require("aimp.pool.guard")
 local local_backend = require("aimp.pool.local")
 local options_module = require("aimp.pool.options")
-local result_module = require("aimp.pool.result")
 local schedulers = require("aimp.pool.schedulers")
 local shutdown = require("aimp.shutdown")
 local buffer = require("string.buffer")
 
+local check_open = guard.check_open
 local lshift = bit.lshift
 local select, type = select, type
 
@@ -24,6 +23,11 @@ local select, type = select, type
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "aimp.Pool"
+for _, part in ipairs({ require("aimp.pool.life"), require("aimp.pool.maps") }) do
+  for name, method in pairs(part) do
+    Pool[name] = method
+  end
+end
 
 local M = {}
 
@@ -85,20 +89,10 @@ function M.Pool(opts)
   return self
 end
 
-local function check_open(self, level)
-  if getmetatable(self) ~= Pool then
-    errors.raise_misuse(level + 2, "not a pool; call its methods with a colon, as in pool:apply(fn)")
-  elseif self.state ~= "open" then
-    errors.raise_misuse(level + 2, "pool '%s' is closed", self.options.name)
-  elseif self.backend.broken then
-    error(self.backend.broken, 0)
-  end
-end
-
 -- ---- single tasks ----
 
--- The queue of a task, by the pool's scheduler.
-local function choose_queue(self, fn, args)
+--- The queue of a task, by the pool's scheduler, and its number there.
+function Pool:_choose_queue(fn, args)
   self.last_task = self.last_task + 1
   local id = self.last_task
   local qid = self.scheduler:schedule_task(id, fn, args)
@@ -163,7 +157,7 @@ local function call_of(self, fn, n, ...)
   if self.single_queue then
     return start_call(self, fn, n, ...)
   end
-  local qid, id = choose_queue(self, fn, { n = n, ... })
+  local qid, id = self:_choose_queue(fn, { n = n, ... })
   self.backend.spec.queue = qid
   local task = start_call(self, fn, n, ...)
   completes(self, task, id)
@@ -206,7 +200,7 @@ function Pool:submit(fn, args, opts)
   local spec = self.backend.spec
   local qid, id = 1, nil
   if not self.single_queue then
-    qid, id = choose_queue(self, fn, args)
+    qid, id = self:_choose_queue(fn, args)
   end
   set_defaults(self, spec)
   spec.queue, spec.priority = qid, options.priority
@@ -243,203 +237,7 @@ function Pool:broadcast(fn, ...)
   return require("aimp.gather").gather(tasks)
 end
 
--- ---- maps ----
-
-local function source_of(level, fname, items)
-  if type(items) == "function" then
-    return { iterator = items }
-  elseif type(items) == "table" then
-    local count = items.n or #items
-    check.arg(level + 1, fname, 2, count, "integer")
-    return { list = items, count = count }
-  end
-  local meta = getmetatable(items)
-  if type(meta) == "table" and meta.__call then
-    return { iterator = items }
-  end
-  errors.raise_misuse(level + 2, "bad argument #2 to '%s' (expected a list or an iterator function, got a %s)",
-    fname, type(items))
-end
-
-local function check_lists(source)
-  for i = 1, source.count or 0 do
-    if type(source.list[i]) ~= "table" then
-      errors.raise_misuse(3, "pool:starmap: item %d is a %s; each must be a list of arguments", i,
-        type(source.list[i]))
-    end
-  end
-end
-
-local function queue_chooser(self, fn)
-  if self.single_queue then
-    return function() return 1 end
-  end
-  return function(items)
-    local qid, id = choose_queue(self, fn, items)
-    self.scheduler:complete_task(id)
-    return qid
-  end
-end
-
-local function start_map(self, fname, fn, items, opts, spread)
-  check.arg(2, fname, 1, fn, "callable")
-  local source = source_of(2, fname, items)
-  if spread then
-    check_lists(source)
-  end
-  local options = options_module.map(fname, opts, 2)
-  options.timeout_ms = options_module.timeout_ms(options.timeout or self.options.timeout)
-  options.retries = options.retries or self.options.retries
-  local key, needs = self.backend.sender:prepare(fn)
-  local result = result_module.new(self.backend, {
-    key = key, needs = needs, spread = spread, fn_name = "an item of " .. fname, queue = queue_chooser(self, fn),
-  }, source, options)
-  self.maps[result] = true
-  result:start()
-  return result
-end
-
---- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream.
----@param fn function
----@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator that is read lazily
----@param opts? aimp.MapOptions
----@return aimp.PoolResult
-function Pool:map(fn, items, opts)
-  check_open(self, 1)
-  local result = start_map(self, "pool:map", fn, items, opts, false)
-  return result
-end
-
---- Calls fn(unpack(list)) for each list.
----@param fn function
----@param lists any[][]|fun(): any[]
----@param opts? aimp.MapOptions
----@return aimp.PoolResult
-function Pool:starmap(fn, lists, opts)
-  check_open(self, 1)
-  local result = start_map(self, "pool:starmap", fn, lists, opts, true)
-  return result
-end
-
--- ---- ending ----
-
-local function each_map(self, fn)
-  for map in pairs(self.maps) do
-    if map.owner or map.feeder then
-      fn(map)
-    else
-      self.maps[map] = nil
-    end
-  end
-end
-
-local function has_work(self)
-  local any = self.backend.outstanding > 0
-  each_map(self, function(map)
-    any = any or not (map:is_done() or map.failure)
-  end)
-  return any
-end
-
-local function wake_joiners(self)
-  local waiters = self.waiters
-  self.waiters = {}
-  for i = 1, #waiters do
-    fiber.wake(waiters[i])
-  end
-end
-
---- Goes on with closing as far as possible; called whenever something happened.
-function Pool:advance()
-  local backend = self.backend
-  if self.state == "closing" and not has_work(self) then
-    self.state = "stopping"
-    backend.supervisor:stop_all()
-  end
-  if (self.state == "stopping" or self.state == "terminating") and backend.supervisor:is_empty() then
-    self.state = "closed"
-    shutdown.off(self.hook)
-    backend:free()
-    wake_joiners(self)
-  end
-end
-
---- No new work; what was accepted finishes, then the workers end. Returns at once.
-function Pool:close()
-  if self.state ~= "open" then
-    return
-  end
-  self.state = "closing"
-  self.backend.is_awaited = true
-  each_map(self, function(map) map:unbind_window() end)
-  self:advance()
-end
-
---- Ends the workers now; tasks that have not settled fail with CLOSED. Returns at once.
-function Pool:terminate()
-  if self.state == "closed" or self.state == "terminating" then
-    return
-  end
-  self.state = "terminating"
-  self.backend.is_awaited = true
-  self.backend:kill(errors.new("CLOSED", ("pool '%s' was terminated"):format(self.options.name)))
-  self:advance()
-end
-
--- At exit: the loop will not run any more.
-function Pool:kill_now(why)
-  if self.state == "closed" then
-    return
-  end
-  self.state = "closed"
-  shutdown.off(self.hook)
-  local backend = self.backend
-  backend.closed, backend.supervisor.respawn = true, false
-  backend:fail_all(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)), true)
-  backend.supervisor:abandon()
-  backend:free()
-  wake_joiners(self)
-end
-
-local function withdraw(f)
-  local waiters = f.joins.waiters
-  for i = 1, #waiters do
-    if waiters[i] == f then
-      return table.remove(waiters, i)
-    end
-  end
-end
-
---- Waits until all workers are gone; after close() or terminate().
----@async
-function Pool:join()
-  local f = fiber.waiter(1, "pool:join")
-  if self.state == "open" then
-    errors.raise_misuse(2, "pool:join: pool '%s' is still open; call close() or terminate() first",
-      self.options.name)
-  end
-  while self.state ~= "closed" do
-    self.waiters[#self.waiters + 1] = f
-    f.joins = self
-    fiber.wait(withdraw, "the workers of a pool to end")
-  end
-end
-
 -- ---- the rest ----
-
---- More or fewer workers. Those that go finish what they run first; nothing is lost.
----@param count integer
-function Pool:resize(count)
-  check_open(self, 1)
-  check.arg(1, "pool:resize", 1, count, "integer")
-  local max = self.backend.max_slots
-  if count < self.options.queuecount or count < 1 or count > max then
-    errors.raise_misuse(2, "pool:resize: %d workers; this pool can have %d to %d", count,
-      math.max(1, self.options.queuecount), max)
-  end
-  self.options.processes = count
-  self.backend.supervisor:resize(count)
-end
 
 --- Figures of the pool and its workers.
 ---@return table

@@ -9,12 +9,16 @@ local loop = require("aimp.loop")
 
 local C, LAUNCH = aimp_ffi.C, aimp_ffi.LAUNCH
 
+--- enum aimp_error_code of runtime/base/error.h.
+local EAGAIN, ECLOSED, ESPAWN, EVERSION = -3, -7, -8, -9
+
 local M = {}
 
 ---@class aimp.LaunchListener   a process's owner; methods are called from the loop
 ---@field on_forked fun(self, pid: integer, pidfd: integer)   takes pidfd
 ---@field on_launch_failed fun(self, errno: integer)
----@field on_exited fun(self, status: integer?, max_rss_kib: integer)  status nil: lost with the template
+---@field on_exited fun(self, status: integer?, max_rss_kib: integer, failure: aimp.Error?)  status nil: lost
+--- with the template; failure: why no other one will do better
 
 local handle      -- struct launcher *, nil while closed
 local poll        -- uv_poll on its fd
@@ -35,13 +39,22 @@ local function close_handle()
   handle, poll = nil, nil
 end
 
-local function lost()
+local function lost(failure)
   close_handle()
   local left = listeners
   listeners, waiting = {}, nil
   for _, listener in pairs(left) do
-    listener:on_exited(nil, 0)
+    listener:on_exited(nil, 0, failure)
   end
+end
+
+-- Why the template is gone, when starting it again would not help.
+local function lost_for_good()
+  if event.status ~= ESPAWN and event.status ~= EVERSION then
+    return nil
+  end
+  local text = C.aimp_launcher_error(handle).text
+  return errors.new("START", "the worker template cannot be used: " .. ffi.string(text))
 end
 
 local function close_fd(fd)
@@ -53,7 +66,7 @@ end
 local function dispatch()
   local listener = listeners[event.id]
   if event.kind == LAUNCH.LOST then
-    return lost()
+    return lost(lost_for_good())
   elseif not listener then
     return event.kind == LAUNCH.FORKED and close_fd(event.pidfd)
   elseif event.kind == LAUNCH.FORKED then
@@ -116,8 +129,8 @@ function M.fork(request, listener)
   if not handle then
     open()
   end
-  local rc = waiting and -3 or C.aimp_launcher_fork(handle, request, err)
-  if rc == -3 then -- AIMP_EAGAIN
+  local rc = waiting and EAGAIN or C.aimp_launcher_fork(handle, request, err)
+  if rc == EAGAIN or rc == ECLOSED then -- or it is about to be reported as lost
     waiting = waiting or {}
     waiting[#waiting + 1] = request
   elseif rc ~= 0 then

@@ -11,15 +11,16 @@
 --- It is a poller of aimp.loop. Loop thread only.
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
-local buffer = require("string.buffer")
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
+local briefing = require("aimp.pool.briefing")
 local calls = require("aimp.pool.calls")
 local codec = require("aimp.codec")
 local deaths = require("aimp.pool.deaths")
 local errors = require("aimp.errors")
 local launcher = require("aimp.pool.launcher")
 local loop = require("aimp.loop")
+local owner_methods = require("aimp.pool.owners")
 local supervisor_module = require("aimp.pool.supervisor")
 local wire = require("aimp.pool.wire")
 
@@ -35,11 +36,13 @@ local SUBMITS_A_LOOK = 32
 local RING_BYTES = 2 ^ 18
 local CELLS = 4096
 local GRACE_MS = 1000
-local GROW_OWNERS = 1024
 
 ---@class aimp.LocalBackend
 local Local = {}
 Local.__index = Local
+for name, method in pairs(owner_methods) do
+  Local[name] = method
+end
 
 local M = {}
 
@@ -90,7 +93,7 @@ local function new_supervisor(self, count)
     timer = loop.timer,
     has_quota = self.options.maxtasksperchild > 0,
     spawn = self.options.start_method == "spawn",
-    configure = function(worker) self:configure(worker) end,
+    configure = function(worker) briefing.send(self, worker) end,
     drain_events = function() self:drain_events() end,
     on_ready = function() self.on_change() end,
     on_gone = function(_, death) return self:remember(death) end,
@@ -114,8 +117,6 @@ function M.new(options, max_slots, on_change)
     pool = new_c_pool(options, max_slots),
     max_slots = max_slots,
     on_change = on_change,
-    owners = {}, free_owners = {}, free_count = 0, owner_count = 0,
-    units = ffi.new("uint64_t[?]", GROW_OWNERS), units_capacity = GROW_OWNERS,
     outstanding = 0,            -- items submitted and not settled
     submits = 0,                -- since the last look at what came back
     deaths = {}, death_count = 0,
@@ -127,6 +128,9 @@ function M.new(options, max_slots, on_change)
     is_polling = false,
     on_notes = nil,
   }, Local)
+  for name, value in pairs(owner_methods.no_owners()) do
+    self[name] = value
+  end
   self.sender = new_sender(self)
   self.supervisor = new_supervisor(self, options.processes)
   self.wake = uv.new_poll(C.aimp_pool_wake_fd(self.pool))
@@ -143,79 +147,6 @@ end
 
 function Local:start()
   self.supervisor:fill()
-end
-
--- ---- what a new process is told ----
-
-local function worker_config(self)
-  local arg = {}
-  for i, value in pairs(_G.arg or {}) do
-    arg[i] = tostring(value)
-  end
-  return {
-    pool = self.options.name,
-    concurrency = self.options.childconcurrency,
-    cwd = uv.cwd(),
-    path = package.path,
-    cpath = package.cpath,
-    arg = arg,
-    env = uv.os_environ(),
-    seed = math.random(2 ^ 31),
-  }
-end
-
-local function post(self, worker, kind, tag, text)
-  C.aimp_pool_post(self.pool, worker.slot, kind, 0, tag, text, #text)
-end
-
---- START, the definitions that the hooks need, and the hooks themselves. The values that
---- they capture are the ones of now.
-function Local:configure(worker)
-  local options = self.options
-  self.receivers[worker.slot] = codec.receiver({ from_worker = true, peer = self.sender })
-  post(self, worker, FRAME.START, 0, buffer.encode(worker_config(self)))
-  local buf = buffer.new()
-  local format, needs = self.sender:pack(buf, 1, {
-    initializer = options.initializer,
-    initargs = options.initargs,
-    finalizer = options.finalizer,
-    exception_handler = options.exception_handler,
-    loop_initializer = options.loop_initializer,
-  })
-  C.aimp_pool_post_definitions(self.pool, worker.slot, needs or 0)
-  post(self, worker, FRAME.NOTE, format, buf:tostring())
-end
-
--- ---- owners ----
-
-local function grow_units(self, count)
-  local larger = ffi.new("uint64_t[?]", count)
-  ffi.copy(larger, self.units, self.units_capacity * 8)
-  self.units, self.units_capacity = larger, count
-end
-
---- A number under which the C side speaks of the owner.
-function Local:add_owner(owner)
-  local id
-  local free = self.free_count
-  if free > 0 then
-    id = self.free_owners[free]
-    self.free_count = free - 1
-  else
-    id = self.owner_count + 1
-    self.owner_count = id
-    if id >= self.units_capacity then
-      grow_units(self, self.units_capacity * 2)
-    end
-  end
-  self.owners[id] = owner
-  return id
-end
-
-function Local:remove_owner(id)
-  self.owners[id] = false
-  self.free_count = self.free_count + 1
-  self.free_owners[self.free_count] = id
 end
 
 -- ---- submitting ----

@@ -1,7 +1,7 @@
 --- PoolResult: what pool:map and pool:starmap give. Awaited it is a list, iterated a stream.
 ---
---- It pulls its items as workers take them: a list directly, an iterator in a fiber of
---- its own (so that it may wait). A stream's items are at most `window` ahead of its consumer; await() has no window.
+--- It pulls its items as workers take them: a list directly, an iterator in a fiber of its own (so that it
+--- may wait). A stream's items are at most `window` ahead of its consumer; await() has no window.
 ---
 ---   items ──pull──► units in flight ──► store ──► await() or iteration
 ---
@@ -373,8 +373,8 @@ function PoolResult:unordered()
   return self
 end
 
---- Stops it: queued items are taken back, running ones cancelled, buffered results freed. Waiting calls and later
---- ones raise CANCELLED.
+--- Stops it: queued items are taken back, running ones cancelled, buffered results freed. Waiting calls
+--- and later ones raise CANCELLED.
 ---@param reason? string
 function PoolResult:cancel(reason)
   if self:is_done() and self.in_flight == 0 then

@@ -159,11 +159,11 @@ function Listener:on_launch_failed(errno)
     errors.new("START", ("cannot fork worker %d: errno %d"):format(worker.number, errno)))
 end
 
-function Listener:on_exited(status)
+function Listener:on_exited(status, _, failure)
   local worker = self.worker
   local death = deaths.describe(worker.number, worker.pid, status)
   self.supervisor.host.drain_events() -- what it sent before it died still counts
-  self.supervisor:vacate(worker, death, worker.failure)
+  self.supervisor:vacate(worker, death, worker.failure or failure)
 end
 
 --- A frame of the worker's life.

@@ -77,8 +77,9 @@ end
 
 --- A batch of the one item `index`, for a result that comes out of order.
 function Batch:single(index)
-  return setmetatable({ cell = self.cell, generation = self.generation, mode = EMPTY, first = index, count = 0 },
-    Batch)
+  return setmetatable({
+    cell = self.cell, generation = self.generation, mode = EMPTY, first = index, count = 0,
+  }, Batch)
 end
 
 --- Calls the function with item i (counted from 0 in the payload).

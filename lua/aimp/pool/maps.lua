@@ -1,0 +1,89 @@
+--- pool:map and pool:starmap. Methods of aimp.Pool; what they give is in result.lua.
+-- SPDX-License-Identifier: MIT
+local check = require("aimp.check")
+local errors = require("aimp.errors")
+local guard = require("aimp.pool.guard")
+local options_module = require("aimp.pool.options")
+local result_module = require("aimp.pool.result")
+
+---@class aimp.Pool
+local Pool = {}
+
+local function source_of(level, fname, items)
+  if type(items) == "function" then
+    return { iterator = items }
+  elseif type(items) == "table" then
+    local count = items.n or #items
+    check.arg(level + 1, fname, 2, count, "integer")
+    return { list = items, count = count }
+  end
+  local meta = getmetatable(items)
+  if type(meta) == "table" and meta.__call then
+    return { iterator = items }
+  end
+  errors.raise_misuse(level + 2,
+    "bad argument #2 to '%s' (expected a list or an iterator function, got a %s)", fname, type(items))
+end
+
+local function check_lists(source)
+  for i = 1, source.count or 0 do
+    if type(source.list[i]) ~= "table" then
+      errors.raise_misuse(3, "pool:starmap: item %d is a %s; each must be a list of arguments", i,
+        type(source.list[i]))
+    end
+  end
+end
+
+local function queue_chooser(self, fn)
+  if self.single_queue then
+    return function() return 1 end
+  end
+  return function(items)
+    local qid, id = self:_choose_queue(fn, items)
+    self.scheduler:complete_task(id)
+    return qid
+  end
+end
+
+local function start_map(self, fname, fn, items, opts, spread)
+  check.arg(2, fname, 1, fn, "callable")
+  local source = source_of(2, fname, items)
+  if spread then
+    check_lists(source)
+  end
+  local options = options_module.map(fname, opts, 2)
+  options.timeout_ms = options_module.timeout_ms(options.timeout or self.options.timeout)
+  options.retries = options.retries or self.options.retries
+  local key, needs = self.backend.sender:prepare(fn)
+  local result = result_module.new(self.backend, {
+    key = key, needs = needs, spread = spread, fn_name = "an item of " .. fname,
+    queue = queue_chooser(self, fn),
+  }, source, options)
+  self.maps[result] = true
+  result:start()
+  return result
+end
+
+--- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream.
+---@param fn function
+---@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator that is read lazily
+---@param opts? aimp.MapOptions
+---@return aimp.PoolResult
+function Pool:map(fn, items, opts)
+  guard.check_open(self, 1)
+  local result = start_map(self, "pool:map", fn, items, opts, false)
+  return result
+end
+
+--- Calls fn(unpack(list)) for each list.
+---@param fn function
+---@param lists any[][]|fun(): any[]
+---@param opts? aimp.MapOptions
+---@return aimp.PoolResult
+function Pool:starmap(fn, lists, opts)
+  guard.check_open(self, 1)
+  local result = start_map(self, "pool:starmap", fn, lists, opts, true)
+  return result
+end
+
+return Pool
