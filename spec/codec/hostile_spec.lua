@@ -15,10 +15,9 @@ describe("bytes from a worker", function()
     receiver = pair.parent_receiver
   end)
 
-  -- Bytes that the process holds more while the payload is read.
+  -- Also returns how many bytes were allocated.
   local function read(text, format, n, as_list)
     local buf = buffer.new():set(text)
-    collectgarbage()
     collectgarbage("stop")
     local before = collectgarbage("count")
     local ok, value = pcall(as_list and receiver.unpack_list or receiver.unpack, receiver, buf, format, n)

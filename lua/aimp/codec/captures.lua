@@ -13,13 +13,15 @@
 ---             needs (position of itself and its prototype; nil: not defined)
 ---   NAMED     is_static, needs, blob until it is defined
 ---   TABLE     blob as last sent, version, is_class
----   CELL      id, users (function key -> index of the upvalue), get, and as GLOBAL
+---   CELL      id, users (function key -> index of the upvalue), get, is_fixed (never assigned again),
+---             and as GLOBAL
 ---   GLOBAL    name, value | ref and version | blob and identity: what was last sent
+local buffer = require("string.buffer")
 local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
 local wire = require("aimp.codec.wire")
 
-local next, rawequal, rawget, max = next, rawequal, rawget, math.max
+local next, rawequal, rawget, type, max = next, rawequal, rawget, type, math.max
 local kind = wire.kind
 
 local G = _G
@@ -43,6 +45,10 @@ M.COMPLEX = {}
 -- Variables without functions that are kept in case another closure shares them, see `orphan`.
 local MAX_ORPHANS = 256
 local MIN_SWEEP = 256
+-- A buffer that grew beyond this is not kept.
+local KEEP_BYTES = 65536
+-- Functions that call functions that call …: further than this the transaction looks.
+local MAX_CALLS = 50
 
 ---@param options { define: fun(key: integer, blob: string): integer, forget?: fun(key: integer) }
 ---@return aimp.codec.Captures
@@ -174,6 +180,24 @@ function Captures:keep_readable(cell, is_simple)
   end
 end
 
+-- ---- buffers ----
+
+--- A buffer for one definition. One is kept; while it is in use, __aimp_send may need another.
+function Captures:take_buffer()
+  local out = self.idle_buffer or buffer.new()
+  self.idle_buffer = nil
+  return out
+end
+
+--- The bytes of the definition.
+function Captures:finish_buffer(out)
+  local text = out:get()
+  if #text <= KEEP_BYTES then
+    self.idle_buffer = out
+  end
+  return text
+end
+
 -- ---- the fast answer ----
 
 -- 0 and -0 are equal and not the same.
@@ -181,28 +205,69 @@ local function is_same(value, last)
   return rawequal(value, last) and (value ~= 0 or 1 / value == 1 / last)
 end
 
---- The position that a function with only scalar and named variables needs, or nil when one of them has
---- changed. Compiles; no allocation.
----@param record table  of a function that is defined
----@return integer?
-function M.unchanged(record)
-  local needs, cells, globals = record.needs, record.cells, record.globals
+local check
+
+-- A variable that holds a function is unchanged when that is.
+local function check_function(self, key, epoch, needs, depth)
+  local record = self.records[key]
+  if not record or not record.needs or depth > MAX_CALLS then
+    return nil
+  elseif record.epoch == epoch then
+    return needs
+  end
+  return check(self, record, epoch, needs, depth + 1)
+end
+
+-- A cell that holds something complex has no getter; one that is never assigned needs none.
+local function check_cell(self, cell, epoch, needs, depth)
+  needs = max(needs, cell.pos)
+  local get = cell.get
+  if get then
+    return is_same(get(), cell.value) and needs or nil
+  end
+  return cell.is_fixed and cell.ref and check_function(self, cell.ref, epoch, needs, depth) or nil
+end
+
+local function check_global(self, global, epoch, needs, depth)
+  needs = max(needs, global.pos)
+  local value = rawget(G, global.name)
+  if is_same(value, global.value) then
+    return needs
+  elseif type(value) == "function" and self.key_of[value] == global.ref then
+    return check_function(self, global.ref, epoch, needs, depth)
+  end
+end
+
+function check(self, record, epoch, needs, depth)
+  record.epoch = epoch
+  needs = max(needs, record.needs)
+  if record.is_static then
+    return needs
+  end
+  local cells, globals = record.cells, record.globals
   for i = 1, #cells do
-    local cell = cells[i]
-    local get = cell.get
-    if not get or not is_same(get(), cell.value) then
+    needs = check_cell(self, cells[i], epoch, needs, depth)
+    if not needs then
       return nil
     end
-    needs = max(needs, cell.pos)
   end
   for i = 1, #globals do
-    local global = globals[i]
-    if not is_same(rawget(G, global.name), global.value) then
+    needs = check_global(self, globals[i], epoch, needs, depth)
+    if not needs then
       return nil
     end
-    needs = max(needs, global.pos)
   end
   return needs
+end
+
+--- The position that a function needs that was defined before, or nil when a variable that it uses,
+--- directly or through other functions, has changed or is not quickly compared. Compiles; no allocation.
+---@param record table
+---@return integer?
+function Captures:unchanged(record)
+  local epoch = self.epoch + 1
+  self.epoch = epoch
+  return check(self, record, epoch, 0, 0)
 end
 
 -- ---- forgetting ----

@@ -60,6 +60,7 @@ local function write_upvalue(out, captures, record, fn, i)
     out:encode(named[value])
   else
     local cell = captures:cell_record(fn, i, record.key)
+    cell.is_fixed = cell.is_fixed or record.proto.is_fixed[i]
     record.cells[#record.cells + 1] = cell
     out:encode(upvalue.CELL)
     out:encode(cell.key)
@@ -90,7 +91,8 @@ local function by_value(captures, fn)
   return record
 end
 
---- The record of a function; new ones are not defined yet. Raises a refusal.
+--- The record of a function; new ones are not defined yet. Raises a refusal. The index of names must be
+--- fresh.
 ---@param captures aimp.codec.Captures
 ---@param fn function
 ---@return table record
@@ -99,7 +101,6 @@ function M.record(captures, fn)
   if key then
     return captures.records[key]
   end
-  names.refresh()
   if named[fn] then
     local blob = encode_all(kind.NAMED, named[fn])
     return captures:bind({ kind = kind.NAMED, is_static = true, blob = blob }, fn)

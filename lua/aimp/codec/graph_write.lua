@@ -10,6 +10,7 @@
 ---   refs:meta(mt)  -> op, operand, or nil: it travels as an ordinary table
 ---   refs:keyed(t)  -> key or nil
 local cdata = require("aimp.codec.cdata")
+local clear = require("table.clear")
 local errors = require("aimp.errors")
 local handles = require("aimp.codec.handles")
 local names = require("aimp.codec.names")
@@ -290,16 +291,35 @@ function visit(w, value, is_metatable)
   return node
 end
 
+-- Writers of small graphs are used again. One that is at work is not here, since __aimp_send may write
+-- others.
+local idle
+local KEEP_NODES = 100
+
+local function new_writer()
+  return {
+    count = 0, seen = {}, open = {}, depth = 0,
+    values = {}, nodes = {}, keys = {}, fields = {}, extra = {}, objects = {}, metatables = {},
+  }
+end
+
+local function release(w)
+  if w.count <= KEEP_NODES then
+    clear(w.seen)
+    w.out, w.refs, w.count = nil, nil, 0
+    idle = w
+  end
+end
+
 --- Writes a graph whose node 1 is `root`.
 ---@param out string.buffer
 ---@param root table       a list of values, or a table whose contents are defined
 ---@param refs table
 ---@param metatable? table of root
 function M.write(out, root, refs, metatable)
-  local w = {
-    out = out, refs = refs, count = 0, seen = {}, open = {},
-    depth = 0, values = {}, nodes = {}, keys = {}, fields = {}, extra = {}, objects = {}, metatables = {},
-  }
+  local w = idle or new_writer()
+  idle = nil
+  w.out, w.refs = out, refs
   begin_table(w, root, metatable)
   w.seen[root] = nil -- a table that is defined refers to itself by its key
   while w.depth > 0 do
@@ -312,6 +332,7 @@ function M.write(out, root, refs, metatable)
     end
   end
   out:encode(op.END)
+  release(w)
 end
 
 return M

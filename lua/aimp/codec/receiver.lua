@@ -163,6 +163,11 @@ local function read_list(self, buf, format, n)
   return list
 end
 
+local function take_two(take, buf)
+  local a = take(buf)
+  return a, take(buf)
+end
+
 --- Takes n values. Raises DECODE.
 ---@param buf string.buffer  that holds the payload
 ---@param format integer
@@ -175,6 +180,12 @@ function Receiver:unpack(buf, format, n)
       fail(value)
     end
     return value
+  elseif format == PLAIN and n == 2 then
+    local ok, a, b = pcall(take_two, self.take, buf)
+    if not ok then
+      fail(a)
+    end
+    return a, b
   end
   local ok, list = pcall(read_list, self, buf, format, n)
   if not ok then

@@ -11,7 +11,6 @@ local buffer = require("string.buffer")
 local captures_module = require("aimp.codec.captures")
 local functions = require("aimp.codec.functions")
 local graph_write = require("aimp.codec.graph_write")
-local names = require("aimp.codec.names")
 local path = require("aimp.codec.path")
 local plain = require("aimp.codec.plain")
 local transaction = require("aimp.codec.transaction")
@@ -19,7 +18,7 @@ local wire = require("aimp.codec.wire")
 local worker_refs = require("aimp.codec.worker_refs")
 
 local type, pcall, getmetatable = type, pcall, getmetatable
-local is_scalar, is_plain_table, unchanged = plain.is_scalar, plain.is_plain_table, captures_module.unchanged
+local is_scalar, is_plain_table = plain.is_scalar, plain.is_plain_table
 local PLAIN, GRAPH = wire.PLAIN, wire.GRAPH
 
 ---@class aimp.codec.Sender
@@ -91,7 +90,7 @@ function Sender:prepare(fn)
     local record = self.records[key]
     local needs = record.needs
     if needs and not record.is_static then
-      needs = unchanged(record)
+      needs = self.captures:unchanged(record)
     end
     if needs then
       return key, needs
@@ -103,18 +102,19 @@ end
 -- ---- values ----
 
 local function write_graph(buf, list, refs)
-  local scratch = buffer.new()
-  graph_write.write(scratch, list, refs)
-  local needs = refs:finish()
-  buf:put(scratch)
-  return needs
+  graph_write.write(buf, list, refs)
+  return refs:finish()
 end
 
+-- Writes straight to a buffer that is empty, as it can be emptied again.
 local function pack_graph(self, buf, list, first, last, label)
-  names.refresh()
   local refs = begin(self)
-  local ok, needs = pcall(write_graph, buf, list, refs)
-  if not ok then
+  local out = #buf == 0 and buf or buffer.new()
+  local ok, needs = pcall(write_graph, out, list, refs)
+  if ok and out ~= buf then
+    buf:put(out)
+  elseif not ok then
+    out:reset()
     local roots = {}
     for i = first, last do
       roots[#roots + 1] = { value = list[i - first + 1], label = label .. " " .. i }

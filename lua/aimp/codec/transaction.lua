@@ -6,7 +6,7 @@
 ---
 --- Order of the definitions: prototypes, functions, classes, other tables, variables. A function refers to
 --- variables by key only, so what contents refer to is there before them, and classes before their objects.
-local buffer = require("string.buffer")
+local clear = require("table.clear")
 local captures_module = require("aimp.codec.captures")
 local functions = require("aimp.codec.functions")
 local graph_write = require("aimp.codec.graph_write")
@@ -24,13 +24,13 @@ Transaction.__index = Transaction
 
 local M = {}
 
----@param captures aimp.codec.Captures
----@return aimp.codec.Transaction
-function M.new(captures)
-  captures.epoch = captures.epoch + 1
+-- A transaction that looked at more is not kept.
+local KEEP_RECORDS = 100
+
+local function new_transaction(captures)
   return setmetatable({
     captures = captures,
-    epoch = captures.epoch,
+    epoch = 0,
     queue = {}, count = 0,
     -- What to define: { record, blob, changes of the record }.
     protos = {}, functions = {}, classes = {}, tables = {}, variables = {},
@@ -39,6 +39,36 @@ function M.new(captures)
     holders = {}, holder_count = 0, -- variables whose values are tables
     sent = {},           -- what __aimp_send returned, by object
   }, Transaction)
+end
+
+--- Begins a transaction. One is kept for the next; while it is at work, __aimp_send may begin another.
+---@param captures aimp.codec.Captures
+---@return aimp.codec.Transaction
+function M.new(captures)
+  local self = captures.idle_transaction or new_transaction(captures)
+  captures.idle_transaction = nil
+  captures.epoch = captures.epoch + 1
+  self.epoch = captures.epoch
+  names.refresh()
+  return self
+end
+
+local LISTS = {
+  "queue", "protos", "functions", "classes", "tables", "variables", "new_version", "holders", "sent",
+}
+
+local function release(self)
+  if self.count > KEEP_RECORDS then
+    return
+  end
+  for i = 1, #LISTS do
+    local list = self[LISTS[i]]
+    if next(list) ~= nil then
+      clear(list)
+    end
+  end
+  self.count, self.holder_count, self.in_captured = 0, 0, false
+  self.captures.idle_transaction = self
 end
 
 --- Has the record looked at in this transaction.
@@ -137,10 +167,10 @@ end
 examine[kind.TABLE] = function(self, record)
   local t = self.captures.live[record.key]
   record.is_class = record.is_class or looks_like_class(t) or holds_function(t)
-  local out = buffer.new()
+  local out = self.captures:take_buffer()
   out:encode(kind.TABLE):encode(record.is_class)
   write_contents(self, out, t)
-  local blob = out:tostring()
+  local blob = self.captures:finish_buffer(out)
   if blob ~= record.blob then
     self.new_version[record.key] = record.version + 1
     plan(record.is_class and self.classes or self.tables, record, blob,
@@ -151,7 +181,7 @@ end
 -- ---- variables ----
 
 local function variable_blob(self, variable, value)
-  local out = buffer.new()
+  local out = self.captures:take_buffer()
   out:encode(variable.kind)
   if variable.kind == kind.GLOBAL then
     out:encode(variable.name)
@@ -162,7 +192,7 @@ local function variable_blob(self, variable, value)
     out:encode(wire.GRAPH)
     graph_write.write(out, { value }, self)
   end
-  return out:tostring()
+  return self.captures:finish_buffer(out)
 end
 
 local function is_same_simple(value, last)
@@ -282,7 +312,6 @@ end
 --- of it.
 ---@return integer needs
 function Transaction:finish()
-  names.refresh()
   self.in_captured = true
   local at = 0
   while at < self.count do
@@ -297,7 +326,9 @@ function Transaction:finish()
   define(self, self.tables)
   define(self, self.variables)
   self.captures:sweep_if_due()
-  return needs_of_all(self)
+  local needs = needs_of_all(self)
+  release(self)
+  return needs
 end
 
 return M

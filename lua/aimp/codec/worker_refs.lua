@@ -2,6 +2,7 @@
 --- The `refs` of the graph writer in a worker: functions and classes that came from the parent go back by
 --- key; no code is ever sent.
 local graph_write = require("aimp.codec.graph_write")
+local names = require("aimp.codec.names")
 local path = require("aimp.codec.path")
 local wire = require("aimp.codec.wire")
 
@@ -15,6 +16,7 @@ local M = {}
 
 ---@param peer? aimp.codec.Receiver  what received the parent's definitions
 function M.new(peer)
+  names.refresh()
   return setmetatable({ peer = peer, sent = {} }, WorkerRefs)
 end
 
