@@ -28,7 +28,7 @@ end
 local function check_lists(source)
   for i = 1, source.count or 0 do
     if type(source.list[i]) ~= "table" then
-      errors.raise_misuse(3, "pool:starmap: item %d is a %s; each must be a list of arguments", i,
+      errors.raise_misuse(4, "pool:starmap: item %d is a %s; each must be a list of arguments", i,
         type(source.list[i]))
     end
   end
