@@ -11,6 +11,8 @@
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "lua/worker_main.h"
+#include "os/cpus.h"
+#include "os/title.h"
 #include "proc/launcher.h"
 
 #include <lauxlib.h>
@@ -99,7 +101,7 @@ static void worker_start(void *ctx, uint32_t worker, const struct worker_fds *fd
     struct lua_boot *b = ctx;
     if (aimp__boot_add_luv(b, &err))
         fail(err.text);
-    aimp__worker_main(b->L, worker, fds);
+    aimp__native_exit(b, aimp__worker_main(b->L, worker, fds), 1);
 }
 
 static void open_worker_state(void)
@@ -118,6 +120,7 @@ static int template_main(void)
     if (fstat(TEMPLATE_FD, &st) != 0 || !S_ISSOCK(st.st_mode))
         fail("--template is for aimp's own use");
     open_worker_state();
+    aimp__cpus_known(); /* every worker asks */
     return aimp__template_run(TEMPLATE_FD, boot.exe, worker_start, &boot);
 }
 
@@ -134,6 +137,7 @@ int main(int argc, char **argv)
 {
     if (getauxval(AT_SECURE))
         fail("must not run with another user's rights (set-uid, set-gid, capabilities)");
+    argv = aimp__title_init(argc, argv);
     aimp__output_fill_stdio();
     aimp__output_init();
     aimp__signals_ignore_pipe();

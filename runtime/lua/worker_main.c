@@ -27,7 +27,7 @@ static int traceback(lua_State *L)
     return 1;
 }
 
-_Noreturn void aimp__worker_main(lua_State *L, uint32_t worker, const struct worker_fds *fds)
+int aimp__worker_main(lua_State *L, uint32_t worker, const struct worker_fds *fds)
 {
     struct aimp_error err = {0};
     struct aimp_port *port = aimp__port_open(fds, &err);
@@ -42,8 +42,5 @@ _Noreturn void aimp__worker_main(lua_State *L, uint32_t worker, const struct wor
     lua_pushinteger(L, (lua_Integer)worker);
     if (lua_pcall(L, 1, 1, -3) != 0)
         fail(worker, lua_tostring(L, -1));
-    int status = (int)lua_tointeger(L, -1);
-    lua_close(L); /* __gc and at-exit code of the script's libraries */
-    aimp__port_close(port);
-    exit(status);
+    return (int)lua_tointeger(L, -1); /* the port is used until the process ends */
 }

@@ -9,7 +9,8 @@
 
 /* Attaches to the channel and runs lua/aimp/worker/main.lua in `L`, a state with
  * the standard libraries, luv (with its own loop) and aimp.core in place.
- * Never returns: ends the process with the worker's exit status. */
-_Noreturn void aimp__worker_main(lua_State *L, uint32_t worker, const struct worker_fds *fds);
+ * Returns the exit status when the worker is to end in order; ends the process when it cannot
+ * start. */
+int aimp__worker_main(lua_State *L, uint32_t worker, const struct worker_fds *fds);
 
 #endif

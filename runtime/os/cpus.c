@@ -176,3 +176,12 @@ int aimp__cpus_usable(void)
         count = (int)sysconf(_SC_NPROCESSORS_ONLN);
     return count > 0 ? count : 1;
 }
+
+int aimp__cpus_known(void)
+{
+    static _Atomic int known; /* any thread may be the first; all find the same */
+    int count = known;
+    if (count == 0)
+        known = count = aimp__cpus_usable();
+    return count;
+}

@@ -10,6 +10,10 @@
 /* At least 1. Reads files: ask once, not per task. */
 int aimp__cpus_usable(void);
 
+/* The same as it was when this process, or the one it was forked from, first asked: for what must
+ * not read twenty files each time. */
+int aimp__cpus_known(void);
+
 /* ---- its parts ---- */
 
 /* The quota, rounded up to whole cores, of the cgroup that root/proc/self/cgroup

@@ -58,7 +58,7 @@ uint32_t aimp__spin_parse_runnable(const char *loadavg)
 
 void aimp__spinner_init(struct spinner *spinner)
 {
-    *spinner = (struct spinner){.cores = (uint32_t)aimp__cpus_usable(), .load_fd = -1};
+    *spinner = (struct spinner){.cores = (uint32_t)aimp__cpus_known(), .load_fd = -1};
     aimp__spin_policy_init(&spinner->policy);
 }
 

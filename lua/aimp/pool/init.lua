@@ -9,6 +9,7 @@ local calls = require("aimp.pool.calls")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
 local guard = require("aimp.pool.guard")
+local launcher = require("aimp.pool.launcher")
 local local_backend = require("aimp.pool.local")
 local options_module = require("aimp.pool.options")
 local schedulers = require("aimp.pool.schedulers")
@@ -80,6 +81,7 @@ function M.Pool(opts)
   self.single_queue = options.queuecount == 1 and type(options.scheduler) == "string"
   local spec = self.backend.spec
   spec.count, spec.pin = 1, -1
+  launcher.register_exit()
   self.hook = shutdown.on(at_exit(self))
   local ok, err = pcall(self.backend.start, self.backend)
   if not ok then

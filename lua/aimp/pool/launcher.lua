@@ -6,6 +6,7 @@ local aimp_ffi = require("aimp.ffi")
 local errors = require("aimp.errors")
 local executable = require("aimp.pool.executable")
 local loop = require("aimp.loop")
+local shutdown = require("aimp.shutdown")
 
 local C, LAUNCH = aimp_ffi.C, aimp_ffi.LAUNCH
 
@@ -112,6 +113,16 @@ local function open()
     end
   end)
   poll:unref()
+end
+
+local is_registered = false
+
+--- Has the template ended at exit. Called before a pool registers its own end, which is to come first.
+function M.register_exit()
+  if not is_registered then
+    is_registered = true
+    shutdown.on(M.close)
+  end
 end
 
 --- A number for a process that is about to be started.

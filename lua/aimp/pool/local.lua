@@ -300,6 +300,9 @@ function Local:schedule_tick()
 end
 
 function Local:sleep_begin()
+  if self.freed then
+    return true
+  end
   if C.aimp_pool_sleep_begin(self.pool) == 0 then
     return false
   end
@@ -308,7 +311,9 @@ function Local:sleep_begin()
 end
 
 function Local:sleep_end()
-  C.aimp_pool_sleep_end(self.pool)
+  if not self.freed then -- it may have ended in a callback while the loop slept
+    C.aimp_pool_sleep_end(self.pool)
+  end
 end
 
 -- ---- ending ----

@@ -13,6 +13,9 @@ local type = type
 
 local M = {}
 
+--- More values than a Lua function can return (LUAI_MAXCSTACK) cannot come from one.
+local VALUES_MAX = 8000
+
 local numbers_of = ffi.typeof("const double *")
 local scratch, numbers, capacity = buffer.new(), ffi.new("double[1024]"), 1024
 
@@ -95,11 +98,20 @@ function M.unpack_error(receiver, tag, data, len)
     { traceback = traceback, cause = value.cause, pid = tonumber(value.pid), task = value.task })
 end
 
+-- A list of values as unpack() can take it.
+local function is_value_list(list)
+  local n = type(list) == "table" and list.n
+  return type(n) == "number" and n >= 0 and n <= VALUES_MAX and n % 1 == 0
+end
+
 --- Puts the results of a batch frame into a store (store.lua).
 ---@return aimp.Error? failure  the frame could not be decoded: none of its items was stored
 function M.unpack_batch(receiver, tag, data, len, first, count, out)
   local format = band(tag, 0xff)
   if format == TAG.NUMBERS then
+    if len ~= count * 8 then
+      return decode_failed(("%d numbers cannot have %d bytes"):format(count, tonumber(len)))
+    end
     return out:store_numbers(first, count, ffi.cast(numbers_of, data))
   elseif format == TAG.EMPTY then
     return out:store_nils(first, count)
@@ -115,7 +127,7 @@ function M.unpack_batch(receiver, tag, data, len, first, count, out)
     return out:store_list(first, count, list)
   end
   for k = 1, count do
-    if type(list[k]) ~= "table" or type(list[k].n) ~= "number" then
+    if not is_value_list(list[k]) then
       return decode_failed("a list of values was expected")
     end
   end
