@@ -45,7 +45,8 @@ end
 ---@param name string
 ---@return string?
 function methods:get(name)
-  return rawget(self, name:lower())
+  local values = self:get_all(name)
+  return values[1] and table.concat(values, ", ")
 end
 
 --- Headers from a flat list: name, value, name, value.
@@ -55,7 +56,9 @@ function M.new(list)
   local self = {}
   for i = 1, #list, 2 do
     local name = list[i]:lower()
-    self[name] = self[name] and self[name] .. ", " .. list[i + 1] or list[i + 1]
+    if not methods[name] then -- a server must not be able to hide a method
+      self[name] = self[name] and self[name] .. ", " .. list[i + 1] or list[i + 1]
+    end
   end
   lists[self] = list
   return setmetatable(self, Headers)

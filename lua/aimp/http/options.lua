@@ -6,6 +6,9 @@ local url_of = require("aimp.http.url")
 
 local M = {}
 
+-- LuaJIT 2.1 of March 2022 miscompiles loops that it knows by name to be over pairs().
+local each = pairs
+
 --- Bytes of a body that is kept in memory.
 M.MAX_BODY = 64 * 1024 * 1024
 
@@ -16,7 +19,7 @@ local function seconds_fault(value)
 end
 
 local function query_fault(query)
-  for name, value in pairs(query) do
+  for name, value in each(query) do
     local kind = type(value)
     if type(name) ~= "string" then
       return "must have names that are strings"
@@ -90,7 +93,7 @@ local request_schema = {
 }
 
 local any_method_schema = { method = { type = "string", default = "GET", check = method_fault } }
-for name, rule in pairs(request_schema) do
+for name, rule in each(request_schema) do
   any_method_schema[name] = rule
 end
 
