@@ -104,13 +104,10 @@ static void learn(struct sched *sched, struct sched_slot *slot, uint32_t count, 
 }
 
 /* The worker will not touch the cell again. */
-static int end_cell(struct sched *sched, struct unit *unit)
+static void end_cell(struct sched *sched, struct unit *unit)
 {
-    if (unit->unfinished > 0)
-        return AIMP_ECORRUPT; /* it claims to be through with items that it never answered */
     aimp__sched_detach(sched, unit, false);
     aimp__sched_drop(sched, unit);
-    return AIMP_OK;
 }
 
 static int end_husk(struct sched_slot *slot, uint32_t cell, uint32_t generation, uint32_t count,
@@ -138,6 +135,8 @@ int aimp__sched_result(struct sched *sched, uint32_t index, uint32_t cell, uint3
     struct unit *unit = aimp__slab_at(&sched->slab, slot->cell_unit[cell]);
     if (unit->cell_generation != generation)
         return AIMP_ECORRUPT;
+    if (end && count != unit->unfinished)
+        return AIMP_ECORRUPT; /* it claims to be through with items that it never answered */
     if (count > 0) {
         int rc = aimp__unit_finish(unit, first, count);
         if (rc != AIMP_OK)
@@ -147,7 +146,9 @@ int aimp__sched_result(struct sched *sched, uint32_t index, uint32_t cell, uint3
         *owner = unit->owner;
         *item_index = unit->base + first;
     }
-    return end ? end_cell(sched, unit) : AIMP_OK;
+    if (end)
+        end_cell(sched, unit);
+    return AIMP_OK;
 }
 
 /* ---- cancel ---- */
