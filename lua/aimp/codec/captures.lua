@@ -12,7 +12,7 @@
 ---   FUNC      proto, cells, globals (variables), blob until it is defined, is_static (no variables),
 ---             needs (position of itself and its prototype; nil: not defined)
 ---   NAMED     is_static, needs, blob until it is defined
----   TABLE     blob as last sent, version, is_class
+---   TABLE     blob as last sent, version, is_meta (it is a metatable), is_class (of which there is one only)
 ---   CELL      id, users (function key -> index of the upvalue), get, is_fixed (never assigned again),
 ---             and as GLOBAL
 ---   GLOBAL    name, value | ref and version | blob and identity: what was last sent
@@ -21,7 +21,7 @@ local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
 local wire = require("aimp.codec.wire")
 
-local next, rawequal, rawget, type, max = next, rawequal, rawget, type, math.max
+local next, rawget = next, rawget
 local kind = wire.kind
 
 local G = _G
@@ -42,13 +42,8 @@ end
 --- Stands in `value` of a variable that was not sent as a scalar or named value; equal to nothing.
 M.COMPLEX = {}
 
--- Variables without functions that are kept in case another closure shares them, see `orphan`.
-local MAX_ORPHANS = 256
-local MIN_SWEEP = 256
 -- A buffer that grew beyond this is not kept.
 local KEEP_BYTES = 65536
--- Functions that call functions that call …: further than this the transaction looks.
-local MAX_CALLS = 50
 
 ---@param options { define: fun(key: integer, blob: string): integer, forget?: fun(key: integer) }
 ---@return aimp.codec.Captures
@@ -64,8 +59,9 @@ function M.new(options)
     protos = {},              -- dump -> record
     cells = {},               -- debug.upvalueid -> record
     globals = {},             -- name -> record
+    idle_buffer = nil, idle_transaction = nil,
     orphans = {}, first_orphan = 1, last_orphan = 0,
-    fresh = 0, sweep_after = MIN_SWEEP,
+    fresh = 0, sweep_after = 0, -- functions and tables since the last sweep; when the next one is due
   }, Captures)
 end
 
@@ -95,7 +91,7 @@ function Captures:table_record(t)
   if key then
     return self.records[key]
   end
-  return self:bind({ kind = kind.TABLE, version = 0, is_class = false, blob = nil }, t)
+  return self:bind({ kind = kind.TABLE, version = 0, is_meta = false, is_class = false }, t)
 end
 
 ---@param name string
@@ -196,158 +192,6 @@ function Captures:finish_buffer(out)
     self.idle_buffer = out
   end
   return text
-end
-
--- ---- the fast answer ----
-
--- 0 and -0 are equal and not the same.
-local function is_same(value, last)
-  return rawequal(value, last) and (value ~= 0 or 1 / value == 1 / last)
-end
-
-local check
-
--- A variable that holds a function is unchanged when that is.
-local function check_function(self, key, epoch, needs, depth)
-  local record = self.records[key]
-  if not record or not record.needs or depth > MAX_CALLS then
-    return nil
-  elseif record.epoch == epoch then
-    return needs
-  end
-  return check(self, record, epoch, needs, depth + 1)
-end
-
--- A cell that holds something complex has no getter; one that is never assigned needs none.
-local function check_cell(self, cell, epoch, needs, depth)
-  needs = max(needs, cell.pos)
-  local get = cell.get
-  if get then
-    return is_same(get(), cell.value) and needs or nil
-  end
-  return cell.is_fixed and cell.ref and check_function(self, cell.ref, epoch, needs, depth) or nil
-end
-
-local function check_global(self, global, epoch, needs, depth)
-  needs = max(needs, global.pos)
-  local value = rawget(G, global.name)
-  if is_same(value, global.value) then
-    return needs
-  elseif type(value) == "function" and self.key_of[value] == global.ref then
-    return check_function(self, global.ref, epoch, needs, depth)
-  end
-end
-
-function check(self, record, epoch, needs, depth)
-  record.epoch = epoch
-  needs = max(needs, record.needs)
-  if record.is_static then
-    return needs
-  end
-  local cells, globals = record.cells, record.globals
-  for i = 1, #cells do
-    needs = check_cell(self, cells[i], epoch, needs, depth)
-    if not needs then
-      return nil
-    end
-  end
-  for i = 1, #globals do
-    needs = check_global(self, globals[i], epoch, needs, depth)
-    if not needs then
-      return nil
-    end
-  end
-  return needs
-end
-
---- The position that a function needs that was defined before, or nil when a variable that it uses,
---- directly or through other functions, has changed or is not quickly compared. Compiles; no allocation.
----@param record table
----@return integer?
-function Captures:unchanged(record)
-  local epoch = self.epoch + 1
-  self.epoch = epoch
-  return check(self, record, epoch, 0, 0)
-end
-
--- ---- forgetting ----
-
-local function drop(self, record)
-  self.records[record.key] = nil
-  if record.pos > 0 then
-    self.forget(record.key)
-  end
-end
-
-local function drop_cell(self, cell)
-  if self.cells[cell.id] == cell then
-    self.cells[cell.id] = nil
-  end
-  drop(self, cell)
-end
-
--- Another function may share the variable and be sent later; what the receiver stored in it must still be
--- there then. That the other exists cannot be known, so a bounded number of such variables is kept for a
--- while.
-local function orphan(self, cell)
-  if not cell.get then
-    return drop_cell(self, cell)
-  end
-  self.last_orphan = self.last_orphan + 1
-  self.orphans[self.last_orphan] = cell
-  if self.last_orphan - self.first_orphan >= MAX_ORPHANS then
-    local oldest = self.orphans[self.first_orphan]
-    self.orphans[self.first_orphan] = nil
-    self.first_orphan = self.first_orphan + 1
-    if next(oldest.users) == nil and self.records[oldest.key] then
-      drop_cell(self, oldest)
-    end
-  end
-end
-
-local function leave_cells(self, record)
-  for _, cell in ipairs(record.cells) do
-    if cell.users[record.key] then
-      cell.users[record.key] = nil
-    end
-    if next(cell.users) == nil and self.records[cell.key] then
-      orphan(self, cell)
-    end
-  end
-end
-
--- A getter must not keep a value alive that has become complex since it was made.
-local function check_getters(self)
-  for _, cell in next, self.cells do
-    if cell.get and not M.is_simple(cell.get()) then
-      cell.get, cell.value = nil, M.COMPLEX
-    end
-  end
-end
-
---- Forgets the definitions of functions and tables that were collected.
-function Captures:sweep()
-  check_getters(self)
-  local count = 0
-  for key, record in next, self.records do
-    local is_owned = record.kind == kind.FUNC or record.kind == kind.TABLE or record.kind == kind.NAMED
-    if is_owned and not self.live[key] then
-      drop(self, record)
-      if record.cells then
-        leave_cells(self, record)
-      end
-    else
-      count = count + 1
-    end
-  end
-  self.fresh, self.sweep_after = 0, max(MIN_SWEEP, count)
-end
-
---- Called after each transaction; forgets now and then, so that its cost is constant for each definition.
-function Captures:sweep_if_due()
-  if self.fresh > self.sweep_after then
-    self:sweep()
-  end
 end
 
 return M

@@ -15,7 +15,7 @@
 local buffer = require("string.buffer")
 local clear = require("table.clear")
 local graph_read = require("aimp.codec.graph_read")
-local names = require("aimp.codec.names")
+local named = require("aimp.codec.named")
 local source_module = require("aimp.codec.source")
 local wire = require("aimp.codec.wire")
 
@@ -71,7 +71,7 @@ local Refs = {}
 Refs.__index = Refs
 
 function Refs.named(_, path)
-  local value, reason = names.resolve(path, true)
+  local value, reason = named.resolve(path, true)
   if value == nil then
     error(reason, 0)
   end
@@ -196,7 +196,11 @@ end
 
 local function read_definition(self, key, blob)
   local source = source_module.new(buffer.new():set(blob), false)
-  read[source:take()](self, key, source)
+  local apply = read[source:take()]
+  if not apply then
+    error("malformed definition", 0)
+  end
+  apply(self, key, source)
 end
 
 --- Applies a definition. Never raises: a failure is told to those who need it. May load modules.

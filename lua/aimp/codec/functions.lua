@@ -2,13 +2,13 @@
 --- Makes the records of functions: by name, or as a prototype and what is captured (captures.lua).
 local buffer = require("string.buffer")
 local bytecode = require("aimp.codec.bytecode")
-local graph_write = require("aimp.codec.graph_write")
 local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
+local refusal = require("aimp.codec.refusal")
 local wire = require("aimp.codec.wire")
 
 local kind, upvalue = wire.kind, wire.upvalue
-local named, refuse = names.index, graph_write.refuse
+local named, refuse = names.index, refusal.refuse
 
 local G = _G
 

@@ -10,61 +10,20 @@
 ---   refs:meta(mt)  -> op, operand, or nil: it travels as an ordinary table
 ---   refs:keyed(t)  -> key or nil
 local cdata = require("aimp.codec.cdata")
-local clear = require("table.clear")
 local errors = require("aimp.errors")
+local frames = require("aimp.codec.graph_frames")
 local handles = require("aimp.codec.handles")
 local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
+local refusal = require("aimp.codec.refusal")
 local wire = require("aimp.codec.wire")
 
 local type, next, pcall, getmetatable = type, next, pcall, debug.getmetatable
-local is_scalar, op, named = plain.is_scalar, wire.op, names.index
-
----@class aimp.codec.Refusal  raised by writers; path.lua makes an ENCODE error of it
----@field value any   what cannot be sent
----@field what string what that is
-local Refusal = {}
-Refusal.__index = Refusal
+local is_scalar, op, named, refuse = plain.is_scalar, wire.op, names.index, refusal.refuse
+local new_node, push, pop = frames.new_node, frames.push, frames.pop
+local note_entry, write_entries = frames.note_entry, frames.write_entries
 
 local M = {}
-M.Refusal = Refusal
-
---- Raises a refusal.
----@param value any
----@param what string
-function M.refuse(value, what)
-  error(setmetatable({ value = value, what = what }, Refusal), 0)
-end
-local refuse = M.refuse
-
-local function new_node(w, value, kind, operand)
-  local node = w.count + 1
-  w.count = node
-  w.seen[value] = node
-  w.out:encode(kind)
-  if operand ~= nil then
-    w.out:encode(operand)
-  end
-  return node
-end
-
--- ---- tables ----
-
--- The frames of the stack are columns: what is iterated, its node, the key before the entry at hand, the
--- fields found so far; `extra` and `objects` are set for few.
-local function push(w, value, node)
-  local depth = w.depth + 1
-  w.depth = depth
-  w.values[depth], w.nodes[depth], w.keys[depth], w.fields[depth] = value, node, nil, false
-  return depth
-end
-
-local function pop(w)
-  local depth = w.depth
-  w.values[depth], w.keys[depth], w.fields[depth] = nil, nil, nil
-  w.extra[depth], w.objects[depth] = nil, nil
-  w.depth = depth - 1
-end
 
 local function holds_references(t)
   for key, value in next, t do
@@ -107,39 +66,6 @@ local function begin_table(w, t, metatable)
     write_meta(w, node, metatable)
   end
   return node
-end
-
-local function extra_of(w, depth)
-  local extra = w.extra[depth]
-  if not extra then
-    extra = { keys = {}, plain = {} }
-    w.extra[depth] = extra
-  end
-  return extra
-end
-
-local function note_entry(w, depth, key, value, key_node, value_node)
-  if not key_node then
-    local fields = w.fields[depth]
-    if not fields then
-      fields = {}
-      w.fields[depth] = fields
-    end
-    fields[key] = value_node
-    return
-  end
-  local extra = extra_of(w, depth)
-  local list = value_node and extra.keys or extra.plain
-  list[#list + 1] = key_node
-  list[#list + 1] = value_node or value
-end
-
-local function write_entries(w, code, node, entries)
-  if entries and next(entries) ~= nil then
-    w.out:encode(code)
-    w.out:encode(node)
-    w.out:encode(entries)
-  end
 end
 
 local function finish_table(w, depth)
@@ -291,35 +217,13 @@ function visit(w, value, is_metatable)
   return node
 end
 
--- Writers of small graphs are used again. One that is at work is not here, since __aimp_send may write
--- others.
-local idle
-local KEEP_NODES = 100
-
-local function new_writer()
-  return {
-    count = 0, seen = {}, open = {}, depth = 0,
-    values = {}, nodes = {}, keys = {}, fields = {}, extra = {}, objects = {}, metatables = {},
-  }
-end
-
-local function release(w)
-  if w.count <= KEEP_NODES then
-    clear(w.seen)
-    w.out, w.refs, w.count = nil, nil, 0
-    idle = w
-  end
-end
-
 --- Writes a graph whose node 1 is `root`.
 ---@param out string.buffer
 ---@param root table       a list of values, or a table whose contents are defined
 ---@param refs table
 ---@param metatable? table of root
 function M.write(out, root, refs, metatable)
-  local w = idle or new_writer()
-  idle = nil
-  w.out, w.refs = out, refs
+  local w = frames.writer(out, refs)
   begin_table(w, root, metatable)
   w.seen[root] = nil -- a table that is defined refers to itself by its key
   while w.depth > 0 do
@@ -332,7 +236,7 @@ function M.write(out, root, refs, metatable)
     end
   end
   out:encode(op.END)
-  release(w)
+  frames.release(w)
 end
 
 return M

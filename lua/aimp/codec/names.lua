@@ -9,7 +9,7 @@ local clear = require("table.clear")
 local ffi = require("ffi")
 local util = require("jit.util")
 
-local type, next, rawget, rawequal, tostring = type, next, rawget, rawequal, tostring
+local type, next, rawget, rawequal = type, next, rawget, rawequal
 
 local M = {}
 
@@ -72,15 +72,22 @@ end
 -- ---- building the index ----
 
 -- Whether every process can load the module: scripts also put tables of their own into package.loaded.
+local loadable = {} -- names for which it was found out
+
+local function has_file(name)
+  local root = name:match("^[^.]+") or name
+  return (package.searchpath(name, package.path) or package.searchpath(name, package.cpath)
+    or package.searchpath(root, package.cpath)) ~= nil
+end
+
 local function is_loadable(name)
   local preload = package.preload[name]
   if is_standard[name] or initial_modules[name] or name:match("^aimp%f[%z.]")
     or type(preload) == "function" and M.is_c_function(preload) then
     return true
   end
-  local root = name:match("^[^.]+") or name
-  return (package.searchpath(name, package.path) or package.searchpath(name, package.cpath)
-    or package.searchpath(root, package.cpath)) ~= nil
+  loadable[name] = loadable[name] or has_file(name)
+  return loadable[name]
 end
 
 -- What a script adds to a standard library is the script's.
@@ -217,86 +224,5 @@ local function take_standard_globals()
   end
 end
 take_standard_globals()
-
--- ---- resolving ----
-
-local function split(path)
-  local parts = {}
-  for part in (path .. "\0"):gmatch("(.-)%z") do
-    parts[#parts + 1] = part
-  end
-  return parts
-end
-
-local split_paths = setmetatable({}, { __mode = "v" })
-
-local function parts_of(path)
-  local parts = split_paths[path]
-  if not parts then
-    parts = split(path)
-    split_paths[path] = parts
-  end
-  return parts
-end
-
---- A path as people write it.
----@param path string
----@return string
-function M.describe(path)
-  return (path:gsub("^_G%z", ""):gsub("%z", "."))
-end
-
--- The first value of a path, the place of the next part, and why there is none.
-local function resolve_root(parts, may_load)
-  local name = parts[1]
-  if name == "_G" then
-    if #parts == 1 then
-      return G, 2
-    end
-    return pristine[parts[2]], 3
-  elseif not may_load then
-    return loaded[name], 2
-  end
-  local ok, value = pcall(G.require, name)
-  if not ok then
-    return nil, 0, "cannot load module '" .. name .. "': " .. tostring(value)
-  end
-  return value, 2
-end
-
-local function index_any(value, key)
-  return value[key]
-end
-
--- Modules may fill fields on first use; where nothing may be loaded only what is there counts.
-local function field_of(value, key, may_load)
-  if not may_load then
-    return type(value) == "table" and rawget(value, key) or nil
-  end
-  local ok, field = pcall(index_any, value, key)
-  return ok and field or nil
-end
-
---- The value that a path names here.
----@param path string
----@param may_load boolean  whether a module that is not loaded is required
----@return any value        nil when there is none
----@return string? reason   set when there is none
-function M.resolve(path, may_load)
-  local parts = parts_of(path)
-  local value, at, reason = resolve_root(parts, may_load)
-  if reason then
-    return nil, reason
-  end
-  for i = at, #parts do
-    if value ~= nil then
-      value = field_of(value, parts[i], may_load)
-    end
-  end
-  if value == nil then
-    return nil, "'" .. M.describe(path) .. "' is not known in this process"
-  end
-  return value
-end
 
 return M

@@ -8,7 +8,7 @@
 local definitions = require("aimp.codec.definitions")
 local errors = require("aimp.errors")
 local graph_read = require("aimp.codec.graph_read")
-local names = require("aimp.codec.names")
+local named = require("aimp.codec.named")
 local source = require("aimp.codec.source")
 local wire = require("aimp.codec.wire")
 
@@ -109,7 +109,7 @@ end
 -- ---- refs of the graph reader ----
 
 function Receiver:named(path)
-  local value, reason = names.resolve(path, not self.from_worker)
+  local value, reason = named.resolve(path, not self.from_worker)
   if value == nil then
     error(reason, 0)
   end

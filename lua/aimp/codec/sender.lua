@@ -9,15 +9,18 @@
 --- on their way, so the log keeps the definition until those are done.
 local buffer = require("string.buffer")
 local captures_module = require("aimp.codec.captures")
+local forgetting = require("aimp.codec.forgetting")
 local functions = require("aimp.codec.functions")
 local graph_write = require("aimp.codec.graph_write")
 local path = require("aimp.codec.path")
 local plain = require("aimp.codec.plain")
+local refusal = require("aimp.codec.refusal")
 local transaction = require("aimp.codec.transaction")
+local unchanged = require("aimp.codec.unchanged")
 local wire = require("aimp.codec.wire")
 local worker_refs = require("aimp.codec.worker_refs")
 
-local type, pcall, getmetatable = type, pcall, getmetatable
+local type, pcall = type, pcall
 local is_scalar, is_plain_table = plain.is_scalar, plain.is_plain_table
 local PLAIN, GRAPH = wire.PLAIN, wire.GRAPH
 
@@ -57,7 +60,7 @@ end
 
 -- Raises what went wrong: a refusal as an ENCODE error with the way to the value.
 local function fail(err, refs, roots)
-  if getmetatable(err) == graph_write.Refusal then
+  if refusal.is(err) then
     err = path.error_for(err, roots, refs.sent)
   end
   error(err, 0)
@@ -90,7 +93,7 @@ function Sender:prepare(fn)
     local record = self.records[key]
     local needs = record.needs
     if needs and not record.is_static then
-      needs = self.captures:unchanged(record)
+      needs = unchanged.needs(self.captures, record)
     end
     if needs then
       return key, needs
@@ -198,7 +201,7 @@ end
 
 --- Forgets what belongs to functions and tables that were collected. Done now and then anyway.
 function Sender:sweep()
-  self.captures:sweep()
+  forgetting.sweep(self.captures)
 end
 
 -- ---- what comes back ----

@@ -6,17 +6,15 @@
 ---
 --- Order of the definitions: prototypes, functions, classes, other tables, variables. A function refers to
 --- variables by key only, so what contents refer to is there before them, and classes before their objects.
+local changes = require("aimp.codec.changes")
 local clear = require("table.clear")
-local captures_module = require("aimp.codec.captures")
+local forgetting = require("aimp.codec.forgetting")
 local functions = require("aimp.codec.functions")
-local graph_write = require("aimp.codec.graph_write")
-local handles = require("aimp.codec.handles")
 local names = require("aimp.codec.names")
-local plain = require("aimp.codec.plain")
 local wire = require("aimp.codec.wire")
 
-local type, next, rawget, rawequal, getmetatable = type, next, rawget, rawequal, debug.getmetatable
-local kind, op, COMPLEX = wire.kind, wire.op, captures_module.COMPLEX
+local next = next
+local kind, op, examine = wire.kind, wire.op, changes.examine
 
 ---@class aimp.codec.Transaction : also the `refs` of the graph writer
 local Transaction = {}
@@ -89,12 +87,8 @@ end
 
 function Transaction:meta(metatable)
   local record = self.captures:table_record(metatable)
-  record.is_class = true
+  record.is_meta = true
   return op.NEW_KEYED, self:touch(record).key
-end
-
-local function looks_like_class(t)
-  return rawget(t, "__index") ~= nil or rawget(t, "__aimp_recv") ~= nil
 end
 
 --- Captured tables keep their identity wherever captured values hold them. Arguments are copies, but for
@@ -103,183 +97,23 @@ function Transaction:keyed(t)
   local captures = self.captures
   local key = captures.key_of[t]
   local record = key and captures.records[key]
-  if not record and looks_like_class(t) then
+  if not record and changes.looks_like_class(t) then
     record = captures:table_record(t)
     record.is_class = true
   end
-  if record and (record.is_class or self.in_captured) then
+  if record and (record.is_class or record.is_meta or self.in_captured) then
     return self:touch(record).key
   end
 end
 
--- ---- what has changed ----
-
--- `changes` become fields of the record when its definition was accepted.
-local function plan(list, record, blob, changes)
-  list[#list + 1] = { record = record, blob = blob, changes = changes }
-end
-
-local examine = {}
-
-examine[kind.PROTO] = function(self, record)
-  if record.pos == 0 then
-    plan(self.protos, record, record.blob, { blob = false })
-  end
-end
-
-examine[kind.NAMED] = function(self, record)
-  if record.pos == 0 then
-    plan(self.functions, record, record.blob, { blob = false })
-  end
-end
-
-examine[kind.FUNC] = function(self, record)
-  if record.pos == 0 then
-    plan(self.functions, record, record.blob, { blob = false })
-  end
-  self:touch(record.proto)
-  for i = 1, #record.cells do
-    self:touch(record.cells[i])
-  end
-  for i = 1, #record.globals do
-    self:touch(record.globals[i])
-  end
-end
-
-local function holds_function(t)
-  for _, value in next, t do
-    if type(value) == "function" then
-      return true
-    end
-  end
-  return false
-end
-
-local function write_contents(self, out, t)
-  if plain.is_plain_table(t, self.captures.key_of) then
-    out:encode(wire.PLAIN):encode(t)
-  else
-    out:encode(wire.GRAPH)
-    graph_write.write(out, t, self, getmetatable(t))
-  end
-end
-
-examine[kind.TABLE] = function(self, record)
-  local t = self.captures.live[record.key]
-  record.is_class = record.is_class or looks_like_class(t) or holds_function(t)
-  local out = self.captures:take_buffer()
-  out:encode(kind.TABLE):encode(record.is_class)
-  write_contents(self, out, t)
-  local blob = self.captures:finish_buffer(out)
-  if blob ~= record.blob then
-    self.new_version[record.key] = record.version + 1
-    plan(record.is_class and self.classes or self.tables, record, blob,
-      { blob = blob, version = record.version + 1 })
-  end
-end
-
--- ---- variables ----
-
-local function variable_blob(self, variable, value)
-  local out = self.captures:take_buffer()
-  out:encode(variable.kind)
-  if variable.kind == kind.GLOBAL then
-    out:encode(variable.name)
-  end
-  if plain.is_scalar(value) then
-    out:encode(wire.PLAIN):encode(value)
-  else
-    out:encode(wire.GRAPH)
-    graph_write.write(out, { value }, self)
-  end
-  return self.captures:finish_buffer(out)
-end
-
-local function is_same_simple(value, last)
-  if type(value) == "cdata" and type(last) == "cdata" then
-    return rawequal(value, last) or tostring(value) == tostring(last)
-  elseif value ~= value then
-    return last ~= last
-  end
-  return rawequal(value, last) and (value ~= 0 or 1 / value == 1 / last)
-end
-
-local function examine_simple(self, variable, value)
-  if not is_same_simple(value, variable.value) then
-    plan(self.variables, variable, variable_blob(self, variable, value),
-      { value = value, ref = false, blob = false, is_simple = true })
-  elseif variable.kind == kind.CELL then
-    self.captures:keep_readable(variable, true)
-  end
-end
-
-local function plan_reference(self, variable, value, key, version)
-  plan(self.variables, variable, variable_blob(self, variable, value),
-    { value = COMPLEX, ref = key, version = version, blob = false })
-end
-
--- A variable that holds a function is the same as long as that has the same key.
-local function examine_function(self, variable, value)
-  local record = self:touch(functions.record(self.captures, value))
-  if variable.ref ~= record.key then
-    plan_reference(self, variable, value, record.key, false)
-  end
-end
-
-local function examine_table(self, variable, value)
-  self:touch(self.captures:table_record(value))
-  self.holder_count = self.holder_count + 1
-  self.holders[self.holder_count] = variable
-end
-
--- A table that was changed in place is a change of the variables that hold it, so these come after all
--- tables.
-local function examine_holders(self)
-  for i = 1, self.holder_count do
-    local variable = self.holders[i]
-    local value = self.captures:read(variable)
-    local record = self.captures:table_record(value)
-    local version = self.new_version[record.key] or record.version
-    if variable.ref ~= record.key or variable.version ~= version then
-      plan_reference(self, variable, value, record.key, version)
-    end
-  end
-end
-
--- Objects with __aimp_send, cdata, userdata: compared by what they are sent as.
-local function examine_other(self, variable, value)
-  local blob = variable_blob(self, variable, value)
-  if blob ~= variable.blob then
-    plan(self.variables, variable, blob, { value = COMPLEX, ref = false, blob = blob })
-  end
-end
-
-local function is_own_sender(value)
-  local metatable = getmetatable(value)
-  return metatable ~= nil and handles.method(metatable, "__aimp_send") ~= nil
-end
-
-local function examine_variable(self, variable)
-  local value = self.captures:read(variable)
-  if captures_module.is_simple(value) then
-    return examine_simple(self, variable, value)
-  elseif type(value) == "function" then
-    return examine_function(self, variable, value)
-  elseif type(value) == "table" and not is_own_sender(value) then
-    return examine_table(self, variable, value)
-  end
-  return examine_other(self, variable, value)
-end
-examine[kind.CELL], examine[kind.GLOBAL] = examine_variable, examine_variable
-
 -- ---- defining ----
 
-local function apply(self, record, changes)
-  for name, value in next, changes do
+local function apply(self, record, fields)
+  for name, value in next, fields do
     record[name] = value
   end
   if record.kind == kind.CELL then
-    self.captures:keep_readable(record, changes.is_simple)
+    self.captures:keep_readable(record, fields.is_simple)
   end
 end
 
@@ -319,13 +153,13 @@ function Transaction:finish()
     local record = self.queue[at]
     examine[record.kind](self, record)
   end
-  examine_holders(self)
+  changes.examine_holders(self)
   define(self, self.protos)
   define(self, self.functions)
   define(self, self.classes)
   define(self, self.tables)
   define(self, self.variables)
-  self.captures:sweep_if_due()
+  forgetting.sweep_if_due(self.captures)
   local needs = needs_of_all(self)
   release(self)
   return needs

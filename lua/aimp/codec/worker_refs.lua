@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- The `refs` of the graph writer in a worker: functions and classes that came from the parent go back by
 --- key; no code is ever sent.
-local graph_write = require("aimp.codec.graph_write")
 local names = require("aimp.codec.names")
 local path = require("aimp.codec.path")
+local refusal = require("aimp.codec.refusal")
 local wire = require("aimp.codec.wire")
 
 local op = wire.op
@@ -23,7 +23,7 @@ end
 function WorkerRefs:func(fn)
   local key = self.peer and self.peer:key_of_function(fn)
   if not key then
-    graph_write.refuse(fn, path.describe_function(fn) .. " that was made in a worker")
+    refusal.refuse(fn, path.describe_function(fn) .. " that was made in a worker")
   end
   return op.NEW_FUNC, key
 end
