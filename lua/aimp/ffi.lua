@@ -59,6 +59,7 @@ struct sched_slot_stats {
 };
 struct sched_stats {
   uint64_t waiting, outstanding, done, lost, cancelled, retried, moved;
+  uint64_t wait_ns[3], run_ns[3];
 };
 struct chunker { double item_ns; uint32_t size, max, measured; };
 

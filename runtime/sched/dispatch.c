@@ -147,6 +147,7 @@ static void mark_sent(struct sched *sched, struct sched_slot *slot, struct unit 
     unit->cell = cell;
     unit->cell_generation = ++slot->cell_generation[cell];
     unit->sent_ns = sched->ops.now_ns(sched->ctx);
+    aimp__histogram_add(&sched->waits, unit->sent_ns - unit->queued_ns, 1);
     aimp__unit_move(unit, UNIT_SENT);
     slot_append(sched, slot, unit);
     slot->outstanding += unit->unfinished;

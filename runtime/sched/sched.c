@@ -195,6 +195,7 @@ int aimp__sched_submit(struct sched *sched, const struct sched_spec *spec, const
         return aimp__error_set(err, AIMP_ENOMEM, "no memory to queue a task");
     }
     unit->payload = bytes;
+    unit->queued_ns = sched->ops.now_ns(sched->ctx);
     link_group(sched, unit);
     aimp__fifo_push_back(aimp__sched_fifo(sched, unit), &sched->slab, unit);
     sched->is_dirty = true;
@@ -297,7 +298,12 @@ void aimp__sched_slot_stats(const struct sched *sched, uint32_t index, struct sc
 
 void aimp__sched_stats(const struct sched *sched, struct sched_stats *out)
 {
+    static const double shares[3] = {0.5, 0.9, 0.99};
     *out = sched->stats;
+    for (int i = 0; i < 3; i++) {
+        out->wait_ns[i] = aimp__histogram_percentile(&sched->waits, shares[i]);
+        out->run_ns[i] = aimp__histogram_percentile(&sched->runs, shares[i]);
+    }
     out->waiting = out->outstanding = 0;
     for (uint32_t i = 0; i < sched->config.queues; i++)
         out->waiting += sched->queues[i].items;

@@ -182,6 +182,8 @@ struct sched_stats {
     uint64_t waiting;                               /* items in the queues */
     uint64_t outstanding;                           /* items at workers */
     uint64_t done, lost, cancelled, retried, moved; /* moved: taken back for another worker */
+    /* percentiles 50, 90 and 99: of units from submit to send, of items in their worker */
+    uint64_t wait_ns[3], run_ns[3];
 };
 void aimp__sched_stats(const struct sched *sched, struct sched_stats *out);
 

@@ -97,6 +97,7 @@ static void learn(struct sched *sched, struct sched_slot *slot, uint32_t count, 
         else
             *estimate += (item_ns - *estimate) * ESTIMATE_SHARE;
     }
+    aimp__histogram_add(&sched->runs, wall_ns / count, count);
     slot->done += count;
     slot->busy_ns += wall_ns;
     slot->is_blocked = false;

@@ -4,6 +4,7 @@
 #define AIMP_SCHED_STATE_H
 
 #include "sched/fifo.h"
+#include "sched/histogram.h"
 #include "sched/sched.h"
 #include "sched/unit.h"
 
@@ -57,6 +58,8 @@ struct sched {
     uint64_t balance_at_ns;   /* 0: no look at the workers' unclaimed units is due */
     uint64_t balanced_ns;     /* time of the last look at them */
     uint32_t timed;           /* sent units that have a timeout */
+    struct histogram waits;   /* of units in the queues */
+    struct histogram runs;    /* of items */
     struct sched_stats stats; /* waiting and outstanding are summed on demand */
 };
 

@@ -39,6 +39,7 @@ struct unit {
     uint32_t group_next, group_previous; /* among units of the same bucket of groups */
 
     uint32_t slot, cell, cell_generation; /* while sent */
+    uint64_t queued_ns; /* when it was submitted */
     uint64_t sent_ns;
     uint32_t unfinished; /* items of [first, last) without a result */
     uint32_t prefix;     /* items [first, prefix) are finished */

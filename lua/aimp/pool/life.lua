@@ -48,6 +48,7 @@ function Pool:advance()
   if (self.state == "stopping" or self.state == "terminating") and backend.supervisor:is_empty() then
     self.state = "closed"
     shutdown.off(self.hook)
+    self.final_stats = self:stats()
     backend:free()
     wake_joiners(self)
   end
@@ -86,6 +87,7 @@ function Pool:kill_now(why)
   backend.closed, backend.supervisor.respawn = true, false
   backend:fail_all(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)), true)
   backend.supervisor:abandon()
+  self.final_stats = self:stats()
   backend:free()
   wake_joiners(self)
 end

@@ -95,7 +95,10 @@ local function new_supervisor(self, count)
     spawn = self.options.start_method == "spawn",
     configure = function(worker) briefing.send(self, worker) end,
     drain_events = function() self:drain_events() end,
-    on_ready = function() self.on_change() end,
+    on_ready = function(worker)
+      worker.ready_ns = worker.ready_ns or tonumber(C.aimp_clock_ns()) -- for stats
+      self.on_change()
+    end,
     on_gone = function(_, death) return self:remember(death) end,
     on_broken = function(failure) self:break_pool(failure) end,
     on_change = function() self.on_change() end,

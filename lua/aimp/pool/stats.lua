@@ -34,13 +34,30 @@ local function worker_stats(backend, worker, figures, now_ns)
   }
 end
 
---- waiting: in the queues; outstanding: at workers; done, lost, cancelled, retried, moved (taken back
---- from one worker for another): since the pool exists. times: see times.lua.
+local function percentiles(ns)
+  return { p50 = tonumber(ns[0]) / 1e9, p90 = tonumber(ns[1]) / 1e9, p99 = tonumber(ns[2]) / 1e9 }
+end
+
+---@class aimp.PoolStats
+---@field name string
+---@field state string
+---@field waiting integer      tasks in the queues
+---@field outstanding integer  tasks at workers
+---@field done integer         with a result or an error of their own, since the pool exists; as the next ones
+---@field lost integer         with their worker, or killed for their timeout
+---@field cancelled integer    before they began
+---@field retried integer
+---@field moved integer        taken back from one worker for another
+---@field wait table           seconds in the queues: p50, p90, p99, within about a fifth
+---@field run table            seconds in a worker: p50, p90, p99
+---@field workers aimp.WorkerStats[]
+
 ---@param pool table aimp.Pool
+---@return aimp.PoolStats
 function M.of(pool)
   local backend = pool.backend
   if backend.freed then
-    return { state = pool.state, workers = {}, waiting = 0, outstanding = 0 }
+    return pool.final_stats
   end
   local total, figures = ffi.new("struct sched_stats"), ffi.new("struct sched_slot_stats")
   C.aimp_pool_stats(backend.pool, total)
@@ -53,6 +70,7 @@ function M.of(pool)
   for _, name in ipairs({ "waiting", "outstanding", "done", "lost", "cancelled", "retried", "moved" }) do
     stats[name] = tonumber(total[name])
   end
+  stats.wait, stats.run = percentiles(total.wait_ns), percentiles(total.run_ns)
   return stats
 end
 
