@@ -17,7 +17,7 @@ static int resolve(lua_State *L)
         code = curl_url_set(parts, CURLUPART_URL, reference,
                             CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
     if (!code)
-        code = curl_url_get(parts, CURLUPART_URL, &url, 0);
+        (void)curl_url_get(parts, CURLUPART_URL, &url, 0);
     curl_url_cleanup(parts);
     lua_pushstring(L, url); /* nil for NULL; out of memory here loses the copy */
     curl_free(url);

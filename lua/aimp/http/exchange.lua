@@ -70,7 +70,7 @@ end
 ---@param exchange aimp.http.Exchange
 ---@param is_done boolean
 function M.progress(exchange, is_done)
-  exchange.done = exchange.done or is_done
+  exchange.done = is_done
   wake(exchange)
 end
 
