@@ -393,7 +393,7 @@ static void test_random_schedules_settle_everything_once(void **state)
     (void)state;
     const char *only = getenv("AIMP_SIM_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
-    uint64_t last = only ? first : 400;
+    uint64_t last = only ? first : 1000;
     for (uint64_t seed = first; seed <= last; seed++) {
         print_message("schedule %llu\r", (unsigned long long)seed);
         run_schedule(seed);

@@ -128,6 +128,7 @@ static void on_start(void *ctx, uint32_t slot, uint32_t number, uint32_t item)
 static void settle(struct sim *sim, uint32_t number, uint64_t index, uint32_t count, int kind)
 {
     const struct owner *owner = owner_at(sim, number);
+    assert_in_range(count, 1, owner->spec.count);
     assert_in_range(index, owner->spec.base, owner->spec.base + owner->spec.count - count);
     for (uint64_t item = index - owner->spec.base; count-- > 0; item++) {
         struct sim_record *record = &owner->records[item];
@@ -138,12 +139,27 @@ static void settle(struct sim *sim, uint32_t number, uint64_t index, uint32_t co
     }
 }
 
+/* Only what has begun is lost with its worker, and only when its retries are used up. */
+static void check_lost(const struct sim *sim, const struct sched_outcome *outcome)
+{
+    const struct owner *owner = owner_at(sim, outcome->owner);
+    const struct sim_record *record = &owner->records[outcome->first - owner->spec.base];
+    assert_int_equal(outcome->count, 1);
+    if (outcome->kind == SCHED_DIED)
+        assert_int_equal(record->starts, 1 + owner->spec.retries);
+    assert_in_range(record->starts, 1, 1 + owner->spec.retries);
+    assert_int_equal(record->slot, outcome->slot);
+}
+
 static bool read_outcomes(struct sim *sim)
 {
     struct sched_outcome outcome;
     bool any = false;
-    for (; aimp__sched_next_outcome(sim->sched, &outcome); any = true)
+    for (; aimp__sched_next_outcome(sim->sched, &outcome); any = true) {
         settle(sim, outcome.owner, outcome.first, outcome.count, (int)outcome.kind);
+        if (outcome.kind != SCHED_CANCELLED)
+            check_lost(sim, &outcome);
+    }
     return any;
 }
 

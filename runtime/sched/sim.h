@@ -9,7 +9,8 @@
  *
  * What is always checked, whatever a test does: each item is settled exactly once, runs only
  * as often as its retries allow, never after its worker's quota or in a slot it is not
- * pinned to; calls go out only from aimp__sched_run, to live workers, in free cells. */
+ * pinned to; what has not begun is never lost; calls go out only from aimp__sched_run, to
+ * workers that the parent believes alive, in free cells. */
 /* SPDX-License-Identifier: MIT */
 #ifndef AIMP_SCHED_SIM_H
 #define AIMP_SCHED_SIM_H
