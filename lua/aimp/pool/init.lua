@@ -71,7 +71,7 @@ function M.Pool(opts)
     options = options,
     state = "open",
     scheduler = schedulers.open(options.scheduler, options.queuecount, options.processes),
-    maps = {},               -- live PoolResults
+    maps = setmetatable({}, { __mode = "k" }), -- live PoolResults
     last_task = 0,           -- ids for the scheduler object
     waiters = {},            -- fibers in join()
     args = buffer.new(),
@@ -105,9 +105,13 @@ function Pool:_choose_queue(fn, args)
   return qid, id
 end
 
+-- The scheduler's code runs in the middle of ours: its errors are reported, no more.
 local function completes(self, task, id)
   task.on_settled = function()
-    self.scheduler:complete_task(id)
+    local ok, err = xpcall(self.scheduler.complete_task, errors.handler, self.scheduler, id)
+    if not ok then
+      fiber.on_error(err)
+    end
   end
 end
 
@@ -246,6 +250,13 @@ end
 function Pool:stats()
   return require("aimp.pool.stats").of(self)
 end
+
+--- A pool belongs to the process that made it.
+function Pool.__aimp_send()
+  error("a pool cannot be sent; make one in the worker, or submit from the process that made this one", 0)
+end
+
+Pool.__aimp_recv = Pool.__aimp_send
 
 function Pool:__tostring()
   return ("aimp.Pool: %s (%s, %d workers)"):format(self.options.name, self.state, self.options.processes)

@@ -109,6 +109,7 @@ function Pool:join()
     errors.raise_misuse(2, "pool:join: pool '%s' is still open; call close() or terminate() first",
       self.options.name)
   end
+  each_map(self, function(map) map:unbind_window() end) -- who joins reads no stream any more
   while self.state ~= "closed" do
     self.waiters[#self.waiters + 1] = f
     f.joins = self

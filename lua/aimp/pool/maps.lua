@@ -14,7 +14,9 @@ local function source_of(level, fname, items)
     return { iterator = items }
   elseif type(items) == "table" then
     local count = items.n or #items
-    check.arg(level + 1, fname, 2, count, "integer")
+    if check.arg(level + 1, fname, 2, count, "integer") < 0 then
+      errors.raise_misuse(level + 2, "bad argument #2 to '%s' (a list whose n is %d)", fname, count)
+    end
     return { list = items, count = count }
   end
   local meta = getmetatable(items)

@@ -1,11 +1,10 @@
 --- PoolResult: what pool:map and pool:starmap give. Awaited it is a list, iterated a stream.
 ---
---- It pulls its items as workers take them: a list directly, an iterator in a fiber of its own (so that it
---- may wait). A stream's items are at most `window` ahead of its consumer; await() has no window.
+--- A stream's items are at most `window` ahead of its consumer; await() has no window.
 ---
----   items ──pull──► units in flight ──► store ──► await() or iteration
+---   items ──supply──► units in flight ──► store ──► await() or iteration
 ---
---- Not here: packing (wire.lua), where slots are kept (store.lua).
+--- Not here: reading items and packing units (supply.lua), where results are kept (store.lua).
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
 local bit = require("bit")
@@ -13,14 +12,12 @@ local aimp_ffi = require("aimp.ffi")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
 local store_module = require("aimp.pool.store")
+local supply = require("aimp.pool.supply")
 local wire = require("aimp.pool.wire")
 
 local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
 local FAILED = store_module.FAILED
 local MISSING = store_module.MISSING
-
---- No chunk is larger, however fast its items.
-local CHUNK_MAX = 8192
 
 ---@class aimp.PoolResult
 ---@operator call: any
@@ -32,7 +29,7 @@ local M = {}
 local last_group = 0
 
 ---@param backend aimp.LocalBackend
----@param job {key: integer, needs: integer, queue: fun(count): integer, spread: boolean, fn_name: string}
+---@param job {key: integer, needs: integer, queue: fun(items, lo, hi): integer, spread: boolean, fn_name: string}
 ---@param source {list: table?, count: integer?, iterator: function?}
 ---@param options aimp.MapOptions  checked; timeout and retries already those of the pool where unset
 ---@return aimp.PoolResult
@@ -51,124 +48,24 @@ function M.new(backend, job, source, options)
     consumed = 0,                  -- taken by the stream's consumer
     window = options.window,
     is_unordered = false, is_awaited = false,
-    failure = nil,                 -- what await() raises; set once
+    failure = nil,                 -- what waiting calls raise; set once
+    cut_short = nil,               -- what they raise after the last result, when the input was not read to its end
     ended = false,                 -- nothing more will be pulled
     waiters = {},                  -- fibers in await() or in an iteration
-    feeder = nil, feeder_waits = false,
+    consumer = nil,                -- the fiber that iterated last
+    feeder = nil,                  -- the fiber that reads the iterator
   }, PoolResult)
-  C.aimp_chunker_init(self.chunker, CHUNK_MAX)
+  C.aimp_chunker_init(self.chunker, supply.CHUNK_MAX)
   self.owner = backend:add_owner(self)
   return self
 end
 
--- ---- pulling ----
-
--- Items that may be in flight: two units in hand for each worker, or its slots filled.
-local function flight_limit(self, chunk)
-  local options = self.backend.options
-  return options.processes * math.max(options.childconcurrency + 2, 3 * chunk)
-end
-
-local function chunk_size(self)
-  if self.options.timeout_ms > 0 then
-    return 1 -- each item has its own deadline
-  elseif self.options.chunksize then
-    return self.options.chunksize
-  end
-  local remaining = self.total and self.total - self.pulled or -1
-  return C.aimp_chunker_next(self.chunker, remaining, self.backend.options.processes)
-end
-
---- How many items to pull now; 0: none.
-local function room(self)
-  if self.ended or self.failure then
-    return 0
-  end
-  local chunk = chunk_size(self)
-  if self.in_flight + chunk > flight_limit(self, chunk) and self.in_flight > 0 then
-    return 0
-  end
-  return math.min(chunk, self.window - (self.pulled - self.consumed))
-end
-
-local function submit_items(self, items, lo, hi)
-  local job, backend, options = self.job, self.backend, self.options
-  local tag, needs, data, len = wire.pack_items(backend.sender, items, lo, hi, job.spread)
-  local count = hi - lo + 1
-  self.store:reserve(self.pulled + count - 1)
-  local spec = backend.spec
-  spec.group, spec.base = self.group, self.pulled
-  spec.fn, spec.tag = job.key, tag
-  spec.needs = math.max(needs, job.needs)
-  spec.queue, spec.pin, spec.priority = job.queue(count), -1, options.priority
-  spec.retries, spec.timeout_ms = options.retries, options.timeout_ms
-  self.pulled = self.pulled + count
-  self.in_flight = self.in_flight + count
-  backend:submit(self.owner, count, data, len)
-end
-
--- Pulls from a list while there is room.
-local function pull_list(self)
-  local n = room(self)
-  while n > 0 do
-    local lo = self.pulled + 1
-    local hi = math.min(lo + n - 1, self.total)
-    if hi >= lo then
-      submit_items(self, self.list, lo, hi)
-    end
-    if self.pulled >= self.total then
-      self.ended, self.list = true, nil
-    end
-    n = room(self)
-  end
-end
-
--- The feeder's body: pulls from an iterator, which may wait.
-local function feed(self)
-  local iterator = self.iterator
-  while not self.ended do
-    local n = room(self)
-    if n <= 0 then
-      self.feeder_waits = true
-      fiber.wait(nil, "room for more items of a map")
-    else
-      local items, count = {}, 0
-      while count < n and not self.ended do
-        local item = iterator()
-        if item == nil then
-          self.ended, self.total = true, self.pulled + count
-        else
-          count = count + 1
-          items[count] = item
-        end
-      end
-      if count > 0 and not self.failure then
-        submit_items(self, items, 1, count)
-      end
-    end
-  end
-end
-
-local function feeder_stopped(feeder, state, err)
-  local self = feeder.result
-  if state == "error" then
-    self:fail(errors.wrap(err, debug.traceback(feeder.co)))
-  end
-  if state ~= "wait" then
-    self.feeder = nil
-    self:settle_waiters()
-  end
-end
-
---- Pulls what there is room for. Raises only from start().
+--- Pulls what there is room for; what cannot be had or sent ends the map.
 function PoolResult:pull()
   if self.feeder then
-    if self.feeder_waits and (room(self) > 0 or self.ended) then
-      self.feeder_waits = false
-      fiber.wake(self.feeder)
-    end
+    supply.wake_feeder(self)
   elseif self.list and not self.ended then
-    local ok, err = pcall(pull_list, self)
+    local ok, err = pcall(supply.pull_list, self)
     if not ok then
       self:fail(errors.wrap(err))
     end
@@ -177,18 +74,15 @@ end
 
 --- Begins; what the first items refuse to send is raised here, at the call.
 function PoolResult:start()
-  if self.list then
-    local ok, err = pcall(pull_list, self)
-    if not ok then
-      self:fail(err)
-      error(err, 0)
-    end
-    self:finish_if_done()
-    return
+  if self.iterator then
+    return supply.start_feeder(self)
   end
-  self.feeder = fiber.new(feed)
-  self.feeder.result, self.feeder.on_stop = self, feeder_stopped
-  fiber.start(self.feeder, self)
+  local ok, err = pcall(supply.pull_list, self)
+  if not ok then
+    self:fail(errors.wrap(err))
+    error(err, 0)
+  end
+  self:finish_if_done()
 end
 
 -- ---- what the backend tells ----
@@ -251,6 +145,7 @@ function PoolResult:finish_if_done()
   if self.in_flight == 0 and self.owner and (self.failure or self:is_done()) then
     self.backend:remove_owner(self.owner)
     self.owner = nil
+    fiber.soon(self.backend.on_change) -- a pool that closes may have waited for this
   end
 end
 
@@ -259,10 +154,12 @@ function PoolResult:fail(err)
   if self.failure then
     return
   end
-  self.failure = err
-  self.ended, self.list, self.store.extra = true, nil, nil
-  self.backend:cancel_group(self.group)
-  self:pull() -- lets a waiting feeder see the end
+  self.failure, self.failure_traceback = err, err.traceback
+  self.ended, self.list = true, nil
+  supply.stop_feeder(self)
+  if self.in_flight > 0 then
+    self.backend:cancel_group(self.group)
+  end
   self:finish_if_done()
   self:settle_waiters()
 end
@@ -281,6 +178,7 @@ end
 
 local function withdraw(f)
   local waiters = f.waits_for.waiters
+  f.waits_for = nil
   for i = 1, #waiters do
     if waiters[i] == f then
       return table.remove(waiters, i)
@@ -292,6 +190,14 @@ local function wait(self, f, what)
   self.waiters[#self.waiters + 1] = f
   f.waits_for = self
   fiber.wait(withdraw, what)
+  f.waits_for = nil -- a fiber outlives the results that it once waited for
+end
+
+-- Raises the failure, with the stack of the public function's caller put after that of where it was raised.
+local function raise(self)
+  local err = self.failure
+  err.traceback = errors.join_tracebacks(self.failure_traceback, debug.traceback("", 3):sub(2))
+  error(err, 0)
 end
 
 --- Waits for all results. The first failure raises and cancels the rest. May be called again.
@@ -299,7 +205,7 @@ end
 ---@return any[] values  the first value of each call, with field n
 function PoolResult:await()
   local f = fiber.waiter(1, "result:await()")
-  if self.consumed > 0 then
+  if self.consumed > 0 and not self.is_awaited then
     errors.raise_misuse(2, "result:await(): its values were already taken by an iteration")
   end
   self.is_awaited, self.window = true, math.huge
@@ -313,8 +219,9 @@ function PoolResult:await()
   while not self.failure and not self:is_done() do
     wait(self, f, "the results of a map")
   end
+  self.failure = self.failure or self.cut_short
   if self.failure then
-    error(self.failure, 0)
+    raise(self)
   end
   local values = self.store.values
   values.n = self.total
@@ -338,7 +245,7 @@ local function give(self, index)
   self.consumed = self.consumed + 1
   if state == FAILED then
     self:fail(value)
-    error(value, 0)
+    raise(self)
   end
   self:pull()
   if all then
@@ -351,17 +258,22 @@ end
 ---@async
 function PoolResult:__call()
   local f = fiber.waiter(1, "iterating over a map's results")
+  self.consumer = f
   while true do
     if self.failure then
-      error(self.failure, 0)
+      raise(self)
     end
     local index = next_index(self)
     if index then
       return give(self, index)
     elseif self:is_done() and self.consumed >= self.pulled then
-      return nil
+      if not self.cut_short then
+        return nil
+      end
+      self:fail(self.cut_short)
+    else
+      wait(self, f, "the next result of a map")
     end
-    wait(self, f, "the next result of a map")
   end
 end
 
@@ -377,22 +289,29 @@ end
 --- and later ones raise CANCELLED.
 ---@param reason? string
 function PoolResult:cancel(reason)
-  if self:is_done() and self.in_flight == 0 then
+  if self:is_done() then
     return
   end
   self:fail(errors.new("CANCELLED", reason or "the map was cancelled"))
   self.store = store_module.new()
 end
 
---- The pool closes: what was accepted must be able to end without its consumer.
+-- Whether the fiber that iterated is surely not in its loop any more: it ended, or it is the one that asks.
+local function has_left(consumer)
+  local state = consumer.state
+  return consumer == fiber.current() or state == "finished" or state == "parked"
+end
+
+--- The pool closes: what was accepted must be able to end without its consumer. Where that one broke out,
+--- the input is not read any further.
 function PoolResult:unbind_window()
-  if self.list or not self.feeder then
+  if not self.feeder or not self.consumer then
     self.window = math.huge
     self:pull()
-  elseif #self.waiters == 0 then
-    self.ended = true
-    self.total = self.pulled
-    self:pull()
+  elseif has_left(self.consumer) and not self.ended then
+    self.ended, self.total = true, self.pulled
+    self.cut_short = errors.new("CLOSED", "the pool was closed before the input of this map was read")
+    supply.stop_feeder(self)
   end
 end
 

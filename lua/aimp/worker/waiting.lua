@@ -2,6 +2,7 @@
 --- executor, called outside of every runner.
 -- SPDX-License-Identifier: MIT
 local aimp_ffi = require("aimp.ffi")
+local context = require("aimp.worker.context")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
 local loop = require("aimp.loop")
@@ -86,11 +87,25 @@ local function failure_of(runner, err)
   return err, nil
 end
 
+-- The pool's exception_handler sees the original error, in a fiber of its own: it may wait.
+local function handler_stopped(handler, state, err)
+  if state == "error" then
+    io.stderr:write(("aimp: worker %d: exception_handler: %s\n%s\n"):format(context.id, errors.describe(err),
+      debug.traceback(handler.co)))
+  end
+end
+
+local function call_handler(fn, err)
+  local handler = fiber.new(fn)
+  handler.on_stop = handler_stopped
+  handler_stopped(handler, fiber.step(handler, err))
+end
+
 --- The runner's coroutine ended by an error: the item's outcome.
 function Executor:item_failed(runner, err, was_detached)
   local traceback = debug.traceback(runner.co)
   if self.on_error then
-    self.on_error(err)
+    call_handler(self.on_error, err)
   end
   local batch, flags, wall = runner.own_batch, FLAG_END, 0
   if batch then
