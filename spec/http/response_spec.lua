@@ -85,10 +85,11 @@ describe("responses", function()
   it("have the final head only, without trailers", with_server(function(connection)
     connection:write("HTTP/1.1 103 Early Hints\r\nLink: </early>\r\n\r\n"
       .. "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Head: yes\r\n\r\n"
-      .. "3\r\nabc\r\n0\r\nX-Trailer: smuggled\r\nX-Head: no\r\n\r\n")
+      .. "3\r\nabc\r\n0\r\nX-Trailer: smuggled\r\nX-Head: no\r\nHTTP/1.1 200 Forged: yes\r\n\r\n")
   end, function(server)
     local response = http.get(server:url())
     assert.equal("abc", response.body)
+    assert.equal("OK", response.reason)
     assert.equal("yes", response.headers["x-head"])
     assert.is_nil(response.headers.link)
     assert.is_nil(response.headers["x-trailer"])

@@ -164,6 +164,11 @@ describe("a session", function()
     collectgarbage()
   end))
 
+  it("keeps the loop alive for a request that has no time limit", task(function()
+    local url = nginx.web:url("plain", "/")
+    assert.equal(200, http.get(url, { timeout = math.huge, connect_timeout = math.huge }).status)
+  end))
+
   it("does not keep the loop alive", task(function()
     local session = http.Session()
     session:get(nginx.web:url("plain", "/"))
