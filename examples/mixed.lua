@@ -6,10 +6,11 @@
 -- SPDX-License-Identifier: MIT
 local aimp = require("aimp")
 local http = require("aimp.http")
+local server = dofile((arg[0]:match("^.*/") or "") .. "lib/server.lua")
 
 local JOBS = 30
 
-local function cpu_bound(n) -- n is an HTTP status, so it counts to 20,000,000
+local function cpu_bound(n) -- n is an HTTP status, so this counts to 20,000,000
   local result = 0
   for _ = 1, n * 100000 do
     result = result + 1
@@ -22,30 +23,26 @@ local function invoke_remote(url)
   return cpu_bound(http.get(url).status)
 end
 
---- start(url) begins one job and gives its Task.
-local function run(title, url, start)
+--- Runs all jobs; start() begins one and returns its task.
+local function run_jobs(start)
   local begin, tasks = aimp.now(), {}
   for i = 1, JOBS do
-    tasks[i] = start(url)
+    tasks[i] = start()
   end
   aimp.gather(tasks)
-  print(("%s: All jobs done in %.2f seconds"):format(title, aimp.now() - begin))
+  print(("All jobs done in %.2f seconds"):format(aimp.now() - begin))
 end
 
-local url, stop = arg[1], nil
-if not url then
-  local folder = arg[0]:match("^(.*)/") or "."
-  url, stop = dofile(folder .. "/lib/server.lua").start()
-end
+local url = arg[1] or server.start()
 
-run("one loop", url, function(page)
-  return aimp.spawn(invoke_remote, page)
+print("On one loop:")
+run_jobs(function()
+  return aimp.spawn(invoke_remote, url)
 end)
+
 aimp.with(aimp.Pool(), function(pool)
-  run("Pool", url, function(page)
-    return pool:apply(invoke_remote, page)
+  print(("In a pool of %d workers:"):format(aimp.cpu_count()))
+  run_jobs(function()
+    return pool:apply(invoke_remote, url)
   end)
 end)
-if stop then
-  stop()
-end

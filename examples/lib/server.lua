@@ -1,5 +1,5 @@
---- A small HTTP server in a process of its own, for examples that need a URL.
---- It answers every request with 200 and a few words. Not a model for a real server.
+--- A small HTTP server in a process of its own, for examples that need a URL: it answers every request
+--- with 200 and a few words. Not a model for a real server.
 -- SPDX-License-Identifier: MIT
 local aimp = require("aimp")
 local uv = require("luv")
@@ -22,7 +22,7 @@ local function answer(client)
   end)
 end
 
---- The server process: says its port, then serves until its stdin is closed.
+--- The server process: says its port, then serves until its standard input is closed.
 local function serve()
   local server = uv.new_tcp()
   assert(server:bind("127.0.0.1", 0))
@@ -34,27 +34,29 @@ local function serve()
   print(server:getsockname().port)
   local stdin = uv.new_pipe()
   stdin:open(0)
-  aimp.await(stdin.read_start, stdin)
+  aimp.await(stdin.read_start, stdin) -- end of file: who started it has ended
 end
 
 local M = {}
 
---- Starts the server; it ends with this process, or when `stop` is called.
+-- A proxy of the environment cannot reach this machine's loopback.
+local function bypass_proxy()
+  local others = os.getenv("no_proxy") or os.getenv("NO_PROXY")
+  uv.os_setenv("no_proxy", "127.0.0.1" .. (others and "," .. others or ""))
+end
+
+--- Starts the server. It ends with this process: its standard input is closed then.
 ---@async
 ---@return string url
----@return fun() stop
 function M.start()
-  local stdin, stdout = uv.new_pipe(), uv.new_pipe()
+  bypass_proxy()
   local script = debug.getinfo(1, "S").source:sub(2)
-  local process
-  process = assert(uv.spawn(uv.exepath(), { args = { script, "serve" }, stdio = { stdin, stdout, 2 } }, function()
-    process:close()
-  end))
-  local port = aimp.await(stdout.read_start, stdout)
+  local stdin, stdout = uv.new_pipe(), uv.new_pipe()
+  local options = { args = { script, "serve" }, stdio = { stdin, stdout, 2 } }
+  assert(uv.spawn(uv.exepath(), options, function() end))
+  local port = assert(aimp.await(stdout.read_start, stdout), "the server ended")
   stdout:close()
-  return ("http://127.0.0.1:%d/"):format(port), function()
-    stdin:close()
-  end
+  return ("http://127.0.0.1:%d/"):format(port)
 end
 
 if ... == "serve" then
