@@ -141,6 +141,28 @@ describe("an initializer that fails", function()
     assert.is_nil(io.open(marker))
   end)
 
+  it("in one worker of two takes the work of the other, too", pooled({
+    processes = 2, childconcurrency = 1,
+    initializer = function()
+      if require("aimp").worker().id == 2 then
+        error("only the second")
+      end
+    end,
+  }, function(pool)
+    local tasks = {}
+    for i = 1, 100 do
+      tasks[i] = pool:apply(function() require("aimp").sleep(100) end)
+    end
+    assert.matches("only the second", failure("REMOTE", function() tasks[100]:await() end).message)
+    for i = 1, 99 do
+      assert.is_false((tasks[i]:pawait()))
+    end
+    support.eventually(function()
+      local stats = pool:stats()
+      return stats.waiting == 0 and stats.workers[1].running == 0
+    end, "nothing of it waits or runs any more")
+  end))
+
   it("leaves a pool that can be terminated", function()
     local pool = aimp.Pool({ processes = 2, initializer = function() error("never") end })
     local task = pool:apply(print)
@@ -166,6 +188,20 @@ describe("a pool's loop_initializer", function()
     processes = 1, loop_initializer = function() error("no loop") end,
   }, function(pool)
     assert.matches("no loop", failure("REMOTE", function() pool:apply(print):await() end).message)
+  end))
+end)
+
+describe("a pool whose hooks change until they cannot be sent", function()
+  local captured = 1
+
+  it("fails with that when a worker must be replaced", pooled({
+    processes = 1, initializer = function() return captured end,
+  }, function(pool)
+    pool:apply(math.abs, 1):await()
+    captured = io.tmpfile()
+    failure("WORKER_DIED", function() pool:apply(os.exit, 1):await() end)
+    assert.matches("captured", failure("ENCODE", function() pool:apply(math.abs, 1):await() end).message)
+    captured:close()
   end))
 end)
 
@@ -278,23 +314,23 @@ describe("a pool's finalizer", function()
     end))
   end)
 
-  for what, code in pairs({
-    ["raises"] = "error('sad finalizer')",
-    ["exits"] = "os.exit(3)",
-    ["crashes"] = "io.stderr:write('sad finalizer\\n') require('ffi').cast('int *', 0)[0] = 1",
+  for what, case in pairs({
+    raises = { "error('sad finalizer')", "^aimp: worker 1: finalizer: stdin:%d+: sad finalizer\n" },
+    exits = { "os.exit(3)", "^aimp: worker 1 %(pid %d+%) exited with status 3 while it ended\n$" },
+    crashes = { "require('ffi').cast('int *', 0)[0] = 1",
+      "^aimp: worker 1 %(pid %d+%) was killed by signal 11 %(SIGSEGV%) while it ended\n$" },
   }) do
-    it("that " .. what .. " costs no result", function()
+    it("that " .. what .. " costs no result, and is told", function()
       local child = cli.run({ "-" }, { stdin = [[
         local aimp = require("aimp")
-        local pool = aimp.Pool({ processes = 1, finalizer = function() ]] .. code .. [[ end })
+        local pool = aimp.Pool({ processes = 1, finalizer = function() ]] .. case[1] .. [[ end })
         local result = pool:map(function(x) return x * 2 end, { 1, 2, 3 })
         pool:close()
         pool:join()
         print(unpack(result:await()))
       ]] })
       assert.same({ "2\t4\t6\n", 0 }, { child.out, child.status })
-      local _, reports = child.err:gsub("sad finalizer", "")
-      assert.equal(what == "exits" and 0 or 1, reports)
+      assert.matches(case[2], child.err)
     end)
   end
 end)

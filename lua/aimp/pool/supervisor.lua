@@ -4,9 +4,10 @@
 ---   vacant ──► launching ──► starting ──► ready ──► draining ──► stopping ──► vacant
 ---      ▲            └───────────┴───────────┴─ process ended, or never came up ──┘
 ---
---- A process that ends before it was ever ready counts as a failed start: the next one waits
---- (back-off), and after MAX_FAILURES in a row the circuit breaker opens and the
---- pool fails fast with the last failure. Time and processes are injected by specs.
+--- A process that ends before it was ever ready is a failed start: the next one waits (back-off).
+--- Processes started side by side tend to fail side by side, so one counts only if it was started after
+--- the last that counted; after MAX_FAILURES that count, with none ready in between, the circuit breaker
+--- opens and the pool fails fast with the last failure. Time and processes are injected by specs.
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
@@ -37,6 +38,9 @@ local moves = {
 ---@field launch_id integer
 ---@field restarts integer
 ---@field was_ready boolean   of the present process
+---@field dismissed boolean   it was killed before it was ready, as it is not wanted any more
+---@field killed boolean      it was sent a signal by its supervisor
+---@field round integer       failures that had counted when it was started
 ---@field failure? aimp.Error its initializer's error
 
 ---@class aimp.Supervisor
@@ -58,18 +62,25 @@ local M = {}
 ---@field on_gone fun(worker, death: aimp.Death): integer  the death's number for the C side
 ---@field on_broken fun(err: aimp.Error)  the circuit breaker opened
 ---@field on_change fun()       something changed that join() may wait for
+---@field report? fun(text)     tells what no task's error can; default: a line on stderr
+
+local function report(text)
+  io.stderr:write("aimp: ", text, "\n")
+end
 
 ---@param host aimp.SupervisorHost
 ---@param count integer workers wanted
 ---@return aimp.Supervisor
 function M.new(host, count)
+  host.report = host.report or report
   return setmetatable({
     host = host,
     wanted = count,
     workers = {},        ---@type aimp.WorkerSlot[]  by slot + 1
     by_slot_live = 0,    -- processes that exist or are being made
     draining = 0,        -- workers in that state
-    failures = 0,        -- failed starts in a row
+    failures = 0,        -- failed starts that counted, in a row
+    round = 0,           -- failed starts that counted, ever
     broken = nil,        -- the breaker's error
     respawn = true,
   }, Supervisor)
@@ -117,25 +128,34 @@ local function handshake_failed(worker)
   worker.supervisor:kill(worker, 9)
 end
 
---- Starts the process of a vacant slot.
-function Supervisor:start(slot)
-  local host, worker = self.host, self:worker_at(slot)
+local function launch(worker, request)
+  local host = worker.supervisor.host
+  host.configure(worker)
+  host.launcher.fork(request, setmetatable({ worker = worker, supervisor = worker.supervisor }, Listener))
+end
+
+-- Starts the process of a vacant slot. Returns why that is impossible, or nil.
+local function start(self, worker)
+  local host, slot = self.host, worker.slot
   local request, err = ffi.new("struct launch_request"), ffi.new("struct aimp_error")
+  worker.round = self.round
   if host.C.aimp_pool_open_slot(host.pool, slot, request, err) ~= 0 then
-    return self:start_failed(worker, errors.new("START", ("cannot start worker %d: %s"):format(worker.number,
-      ffi.string(err.text))))
+    local why = ("cannot start worker %d: %s"):format(worker.number, ffi.string(err.text))
+    local failure = errors.new("START", why)
+    self:start_failed(worker, failure)
+    return failure
   end
   move(worker, "launching")
   self.by_slot_live = self.by_slot_live + 1
   worker.request, worker.failure, worker.pid = request, nil, nil
-  worker.was_ready, worker.launch_id = false, host.launcher.next_id()
+  worker.was_ready, worker.dismissed, worker.killed = false, false, false
+  worker.launch_id = host.launcher.next_id()
   worker.restarts = worker.restarts + 1
   request.id, request.worker, request.spawn = worker.launch_id, worker.number, host.spawn and 1 or 0
-  host.configure(worker)
-  local listener = setmetatable({ worker = worker, supervisor = self }, Listener)
-  local ok, failure = pcall(host.launcher.fork, request, listener)
+  local ok, failure = pcall(launch, worker, request)
   if not ok then
-    return self:vacate(worker, deaths.describe(worker.number), failure)
+    self:vacate(worker, deaths.describe(worker.number), failure)
+    return failure
   end
   worker.timer = host.timer(HANDSHAKE_S, handshake_failed, worker)
 end
@@ -163,6 +183,10 @@ function Listener:on_exited(status, _, failure)
   local worker = self.worker
   local death = deaths.describe(worker.number, worker.pid, status)
   self.supervisor.host.drain_events() -- what it sent before it died still counts
+  if worker.state == "stopping" and not worker.killed and status and status ~= 0 then
+    self.supervisor.host.report(("worker %d (pid %d) %s while it ended"):format(worker.number, worker.pid,
+      death.how))
+  end
   self.supervisor:vacate(worker, death, worker.failure or failure)
 end
 
@@ -173,6 +197,8 @@ function Supervisor:on_frame(slot, kind, failure)
   local worker = self.workers[slot + 1]
   if kind == FRAME.HELLO then
     stop_timer(worker)
+  elseif worker.dismissed then
+    return -- work that it took now would be lost
   elseif failure then
     worker.failure = failure
     self:kill(worker, 9)
@@ -194,6 +220,7 @@ function Supervisor:kill(worker, signal_number)
   if worker.state == "vacant" then
     return
   end
+  worker.killed = true
   if not worker.pid then
     worker.must_die = signal_number
     return
@@ -201,10 +228,16 @@ function Supervisor:kill(worker, signal_number)
   self.host.C.aimp_pool_signal(self.host.pool, worker.slot, signal_number)
 end
 
+-- Ends one that is not ready yet.
+local function dismiss(worker)
+  worker.dismissed = worker.state ~= "vacant"
+  worker.supervisor:kill(worker, 9)
+end
+
 --- The process is gone, or never was: its work is settled, the slot free.
 function Supervisor:vacate(worker, death, failure)
   local host = self.host
-  local was_ready, expected = worker.was_ready, worker.state == "stopping"
+  local was_ready, expected = worker.was_ready, worker.dismissed or worker.state == "stopping"
   stop_timer(worker)
   host.C.aimp_pool_launched(host.pool, worker.slot, worker.request)
   move(worker, "vacant")
@@ -215,34 +248,48 @@ function Supervisor:vacate(worker, death, failure)
     return self:start_failed(worker, failure or errors.new("START",
       ("worker %d (pid %s) %s before it was ready"):format(worker.number, death.pid or "unknown", death.how)))
   end
-  self:fill()
+  self:refill()
   host.on_change()
 end
 
 local function retry_start(worker)
   worker.backoff = nil
-  worker.supervisor:fill()
+  worker.supervisor:refill()
 end
 
+-- In what an event tells nobody can be raised at: the breaker will have the failure.
 function Supervisor:start_failed(worker, failure)
-  self.failures = self.failures + 1
+  if worker.round == self.round then
+    self.failures, self.round = self.failures + 1, self.round + 1
+  end
   if self.failures >= MAX_FAILURES then
     self.broken = failure
     self.respawn = false
     self.host.on_broken(failure)
   else
-    worker.backoff = self.host.timer(BACKOFF_S * 2 ^ (self.failures - 1), retry_start, worker)
+    worker.backoff = self.host.timer(BACKOFF_S * 2 ^ math.max(self.failures - 1, 0), retry_start, worker)
   end
   self.host.on_change()
 end
 
---- Starts processes until the wanted number is up.
-function Supervisor:fill()
+--- Starts processes until the wanted number is up. A start that fails is tried again later.
+---@return aimp.Error? failure  the first that failed at once
+function Supervisor:refill()
+  local failure
   for slot = 0, self.wanted - 1 do
     local worker = self:worker_at(slot)
     if self.respawn and worker.state == "vacant" and not worker.backoff then
-      self:start(slot)
+      failure = start(self, worker) or failure
     end
+  end
+  return failure
+end
+
+--- The same where a caller waits for it: what fails at once is raised.
+function Supervisor:fill()
+  local failure = self:refill()
+  if failure then
+    error(failure, 0)
   end
 end
 
@@ -292,8 +339,8 @@ function Supervisor:resize(count)
     local worker = self:worker_at(slot)
     if worker.state == "ready" then
       self:retire(worker)
-    else
-      self:kill(worker, 9)
+    elseif not worker.was_ready then
+      dismiss(worker)
     end
     self.host.C.aimp_pool_remove_slot(self.host.pool, slot)
   end
@@ -314,8 +361,8 @@ function Supervisor:stop_all()
     drop_backoff(worker)
     if worker.state == "ready" or worker.state == "draining" then
       self:retire(worker)
-    elseif worker.state ~= "vacant" and worker.state ~= "stopping" then
-      self:kill(worker, 9)
+    elseif worker.state ~= "stopping" then
+      dismiss(worker)
     end
   end
 end
