@@ -115,6 +115,13 @@ local function open()
   poll:unref()
 end
 
+--- Starts the template unless it runs.
+function M.ensure()
+  if not handle then
+    open()
+  end
+end
+
 local is_registered = false
 
 --- Has the template ended at exit. Called before a pool registers its own end, which is to come first.
@@ -137,9 +144,7 @@ end
 ---@param listener aimp.LaunchListener
 ---@return boolean sent   false: the request waits for room (its fds are still needed)
 function M.fork(request, listener)
-  if not handle then
-    open()
-  end
+  M.ensure()
   local rc = waiting and EAGAIN or C.aimp_launcher_fork(handle, request, err)
   if rc == EAGAIN or rc == ECLOSED then -- or it is about to be reported as lost
     waiting = waiting or {}

@@ -33,7 +33,7 @@ local uv = loop.uv
 local EVENTS_A_POLL = 2048
 --- Submits between two looks at what came back, when one goes on submitting without waiting.
 local SUBMITS_A_LOOK = 32
-local RING_BYTES = 2 ^ 18
+local RING_BYTES = 2 ^ 17
 local CELLS = 4096
 local GRACE_MS = 1000
 
@@ -46,12 +46,13 @@ end
 
 local M = {}
 
---- Arenas take payloads up to about half their size; many workers get smaller ones.
+--- Arenas take payloads up to half their size; larger ones travel in memory of their own. Every page is
+--- allocated up front, which is most of what a worker's start costs its parent, so they are not generous.
 local function arena_bytes(processes)
   if processes <= 8 then
-    return 2 ^ 21
+    return 2 ^ 19
   end
-  return processes <= 32 and 2 ^ 19 or 2 ^ 17
+  return processes <= 32 and 2 ^ 18 or 2 ^ 17
 end
 
 local function new_c_pool(options, max_slots)
@@ -149,6 +150,7 @@ function M.new(options, max_slots, on_change)
 end
 
 function Local:start()
+  launcher.ensure() -- it comes up while the channels are made
   self.supervisor:fill()
 end
 
