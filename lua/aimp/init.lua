@@ -66,17 +66,6 @@ end
 local modules = {
   Pool = "aimp.pool",
   set_start_method = "aimp.pool",
-  Process = "aimp.process",
-  Worker = "aimp.process",
-  Queue = "aimp.queue",
-  Event = "aimp.event",
-  Lock = "aimp.lock",
-  Semaphore = "aimp.semaphore",
-  Dict = "aimp.dict",
-  Counter = "aimp.counter",
-  shm = "aimp.shm",
-  retry = "aimp.retry",
-  progress = "aimp.progress",
   http = "aimp.http",
   errors = "aimp.errors",
 }
