@@ -16,8 +16,7 @@ local supply = require("aimp.pool.supply")
 local wire = require("aimp.pool.wire")
 
 local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
-local FAILED = store_module.FAILED
-local MISSING = store_module.MISSING
+local FAILED, MISSING = store_module.FAILED, store_module.MISSING
 
 ---@class aimp.PoolResult
 ---@operator call: any
@@ -29,7 +28,7 @@ local M = {}
 local last_group = 0
 
 ---@param backend aimp.LocalBackend
----@param job {key: integer, needs: integer, queue: fun(items, lo, hi): integer, spread: boolean, fn_name: string}
+---@param job {key: integer, needs: integer, queue: fun(items, lo, hi), spread: boolean, fn_name: string}
 ---@param source {list: table?, count: integer?, iterator: function?}
 ---@param options aimp.MapOptions  checked; timeout and retries already those of the pool where unset
 ---@return aimp.PoolResult
@@ -49,7 +48,7 @@ function M.new(backend, job, source, options)
     window = options.window,
     is_unordered = false, is_awaited = false,
     failure = nil,                 -- what waiting calls raise; set once
-    cut_short = nil,               -- what they raise after the last result, when the input was not read to its end
+    cut_short = nil,               -- what they raise after the last result: not all input was read
     ended = false,                 -- nothing more will be pulled
     waiters = {},                  -- fibers in await() or in an iteration
     consumer = nil,                -- the fiber that iterated last
@@ -296,23 +295,6 @@ function PoolResult:cancel(reason)
   self.store = store_module.new()
 end
 
--- Whether the fiber that iterated is surely not in its loop any more: it ended, or it is the one that asks.
-local function has_left(consumer)
-  local state = consumer.state
-  return consumer == fiber.current() or state == "finished" or state == "parked"
-end
-
---- The pool closes: what was accepted must be able to end without its consumer. Where that one broke out,
---- the input is not read any further.
-function PoolResult:unbind_window()
-  if not self.feeder or not self.consumer then
-    self.window = math.huge
-    self:pull()
-  elseif has_left(self.consumer) and not self.ended then
-    self.ended, self.total = true, self.pulled
-    self.cut_short = errors.new("CLOSED", "the pool was closed before the input of this map was read")
-    supply.stop_feeder(self)
-  end
-end
+PoolResult.unbind_window = supply.unbind_window
 
 return M
