@@ -364,8 +364,11 @@ static void do_random(struct sim *sim, const struct sim_config *config, uint64_t
         aimp__sched_cancel(aimp__sim_sched(sim), aimp__sim_unit(sim, 1));
         break;
     case 6:
+        aimp__sim_drain(sim, slot);
+        break;
     case 7:
     case 8:
+    case 9:
         aimp__sim_run_until(sim, aimp__sim_now_ns(sim) + between(random, 1, 5 * SIM_MS));
         break;
     default:

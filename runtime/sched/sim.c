@@ -49,6 +49,7 @@ static int ops_send_call(void *ctx, uint32_t slot, const struct sched_call *call
     assert_true(sim->is_running);
     /* that a worker died is known only when it is reaped; until then it takes everything */
     assert_true(sim->workers[slot].is_alive || !sim->workers[slot].is_reaped);
+    assert_false(sim->workers[slot].is_draining);
     assert_int_equal(call->needs, call->fn);
     assert_in_range(call->count, 1, owner->spec.count);
     assert_true(call->first + call->count <= owner->spec.count);
@@ -206,13 +207,15 @@ static bool reap_or_replace(struct sim *sim, struct sim_worker *worker)
     return true;
 }
 
-/* One whose quota is used up, and that holds nothing, makes room for the next. */
+/* One whose quota is used up, or that is drained, and that holds nothing, makes room for the
+ * next. */
 static bool retire(struct sim *sim, struct sim_worker *worker)
 {
-    if (!worker->is_alive || !aimp__sched_worker_is_spent(sim->sched, worker->index) ||
+    bool is_spent = aimp__sched_worker_is_spent(sim->sched, worker->index);
+    if (!worker->is_alive || !(is_spent || worker->is_draining) ||
         !aimp__sched_worker_is_idle(sim->sched, worker->index))
         return false;
-    assert_int_equal(worker->starts, sim->config.sched.quota);
+    assert_true(!is_spent || worker->starts == sim->config.sched.quota);
     aimp__sim_kill(sim, worker->index);
     return true;
 }
@@ -406,6 +409,14 @@ void aimp__sim_go_on(struct sim *sim, uint32_t slot)
         return;
     worker->is_stopped = false;
     worker->busy_until_ns += sim->now_ns - worker->stopped_ns;
+}
+
+void aimp__sim_drain(struct sim *sim, uint32_t slot)
+{
+    if (!sim->workers[slot].is_alive)
+        return;
+    sim->workers[slot].is_draining = true;
+    aimp__sched_worker_drain(sim->sched, slot);
 }
 
 sched_unit aimp__sim_unit(const struct sim *sim, uint32_t owner)

@@ -73,4 +73,7 @@ void aimp__sim_kill(struct sim *sim, uint32_t slot);
 void aimp__sim_stop(struct sim *sim, uint32_t slot);
 void aimp__sim_go_on(struct sim *sim, uint32_t slot);
 
+/* Nothing new for this worker; it is replaced once it holds nothing. */
+void aimp__sim_drain(struct sim *sim, uint32_t slot);
+
 #endif

@@ -37,7 +37,7 @@ static void free_call(struct sim_call *call)
 
 void aimp__sim_worker_die(struct sim_worker *worker)
 {
-    worker->is_alive = worker->is_stopped = worker->is_reaped = false;
+    worker->is_alive = worker->is_stopped = worker->is_draining = worker->is_reaped = false;
     while (worker->calls) {
         struct sim_call *call = worker->calls;
         worker->calls = call->next;

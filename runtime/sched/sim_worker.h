@@ -37,6 +37,7 @@ struct sim_running {
 struct sim_worker {
     uint32_t index;
     bool is_alive, is_stopped;
+    bool is_draining;      /* what the parent wants */
     uint64_t change_at_ns; /* dead: when it is replaced or, before that, reaped */
     bool is_reaped;
     uint64_t stopped_ns;
