@@ -84,9 +84,7 @@ function Pool:kill_now(why)
   self.state = "closed"
   shutdown.off(self.hook)
   local backend = self.backend
-  backend.closed, backend.supervisor.respawn = true, false
-  backend:fail_all(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)), true)
-  backend.supervisor:abandon()
+  backend:abandon(errors.new("CLOSED", ("pool '%s' ended: %s"):format(self.options.name, why)))
   self.final_stats = self:stats()
   backend:free()
   wake_joiners(self)

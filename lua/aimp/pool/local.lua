@@ -36,6 +36,8 @@ local SUBMITS_A_LOOK = 32
 local RING_BYTES = 2 ^ 17
 local CELLS = 4096
 local GRACE_MS = 1000
+--- Outcomes name the death they come from and are read in the same round.
+local DEATHS_KEPT = 256
 
 ---@class aimp.LocalBackend
 local Local = {}
@@ -199,6 +201,7 @@ end
 function Local:remember(death)
   self.death_count = self.death_count + 1
   self.deaths[self.death_count] = death
+  self.deaths[self.death_count - DEATHS_KEPT] = nil
   return self.death_count
 end
 
@@ -323,26 +326,33 @@ end
 
 -- ---- ending ----
 
+-- Each task gets an error of its own: awaiting adds to its traceback.
+local function copy_of(err)
+  return errors.new(err.code, err.message, { traceback = err.traceback, cause = err.cause, pid = err.pid })
+end
+
 --- Everything that is not settled fails with `err`.
----@param is_known? boolean  nobody needs to be told of errors that nobody looked at
-function Local:fail_all(err, is_known)
+---@param is_known boolean  nobody needs to be told of errors that nobody looked at
+local function fail_all(self, err, is_known)
   for id = 1, self.owner_count do
     local owner = self.owners[id]
     if owner then
       self.owners[id] = false
       if owner._state then
-        calls.on_abandoned(owner, err, is_known)
+        calls.on_abandoned(owner, copy_of(err), is_known)
       else
-        owner:on_abandoned(err)
+        owner:on_abandoned(copy_of(err))
       end
+      is_known = true -- once is enough
     end
   end
-  self.outstanding = 0
 end
 
+--- No worker can be started: what is not settled fails with the reason, and so does all that comes.
 function Local:break_pool(failure)
   self.broken = failure
-  self:fail_all(failure)
+  self.supervisor:kill_all()
+  fail_all(self, failure, false)
   self.on_change()
 end
 
@@ -350,7 +360,14 @@ end
 function Local:kill(err)
   self.closed = true
   self.supervisor:kill_all()
-  self:fail_all(err, true)
+  fail_all(self, err, true)
+end
+
+--- The same where the loop will not run any more: nothing is waited for.
+function Local:abandon(err)
+  self.closed = true
+  fail_all(self, err, true)
+  self.supervisor:abandon()
 end
 
 --- Frees the C side; only when no process is left.
