@@ -103,6 +103,16 @@ describe("captured variables", function()
     assert.equal(1, pair:call(b).n)
   end)
 
+  it("are one table also where one variable's table holds that of another", function()
+    local inner = { 1 }
+    local outer = { inner = inner }
+    local fn = plain(function() return outer.inner == inner end)
+    assert.is_true(pair:call(fn))
+    inner[1] = 2
+    assert.is_true(pair:call(fn))
+    assert.equal(2, pair:call(plain(function() return outer.inner[1] end)))
+  end)
+
   it("notice a change deep inside a table", function()
     local tree = { left = { left = { value = 1 } } }
     local fn = plain(function() return tree.left.left.value end)

@@ -92,6 +92,24 @@ describe("a sender forgets", function()
     assert.equal(0, size(weak))
   end)
 
+  it("functions that a variable came to hold after it was sent as a number", function()
+    local weak = setmetatable({}, { __mode = "k" })
+    local function run()
+      local value = 1
+      local fn = plain(function()
+        value = value or 2
+        return value
+      end)
+      pair:call(fn)
+      value = fn
+      weak[fn] = true
+    end
+    run()
+    collect()
+    collect()
+    assert.equal(0, size(weak))
+  end)
+
   it("no variable that a function still has", function()
     local n = 0
     local keep = plain(function()
@@ -131,6 +149,22 @@ describe("a sender forgets", function()
       n = i + 0.5
       assert.equal(i + 0.5, pair:call(fn))
       if i % 100 == 0 then
+        collectgarbage()
+      end
+    end
+  end)
+
+  it("and does so when both hold the same table", function()
+    local shared = {}
+    for i = 1, 500 do
+      local variable = shared
+      local take = plain(function()
+        local value = variable
+        variable = nil
+        return value
+      end)
+      assert.is_table(pair:call(take))
+      if i % 10 == 0 then
         collectgarbage()
       end
     end

@@ -116,6 +116,20 @@ describe("objects with __aimp_send", function()
     assert.equal(2, pair:call(fn).id)
   end)
 
+  it("may be captured before their class is defined anew, for a worker that starts later", function()
+    local Class = { count = 0 }
+    Class.__index = Class
+    Class.__aimp_send = plain(function(self) return self.n end)
+    Class.__aimp_recv = plain(function(n) return setmetatable({ n = n }, Class) end)
+    local object = setmetatable({ n = 5 }, Class)
+    local fn = plain(function() return object.n, object.count end)
+    assert.same({ 5, 0 }, { pair:call(fn) })
+    Class.count = 1
+    assert.same({ 5, 1 }, { pair:call(fn) })
+    pair:restart()
+    assert.same({ 5, 1 }, { pair:call(fn) })
+  end)
+
   it("whose __aimp_recv fails are a DECODE error of the functions that capture them", function()
     local box = handle.box("poison")
     local fn = plain(function() return box.content end)

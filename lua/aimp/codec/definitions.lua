@@ -10,8 +10,9 @@
 ---
 --- Definitions arrive in order, but for those that were replaced or forgotten since. So variables and
 --- tables are made when they are first named, and a function that is not there any more leaves a hole: what
---- had it is defined anew before anyone uses it. A definition that fails is remembered, and whoever needs
---- it is told.
+--- had it is defined anew before anyone uses it. A definition that fails is tried again when it is needed,
+--- since what it needs may have come later in the log; if it still fails, whoever needs it is told. Objects
+--- whose __aimp_recv came by value wait for that too: by then its class and all that it captures are there.
 local buffer = require("string.buffer")
 local clear = require("table.clear")
 local graph_read = require("aimp.codec.graph_read")
@@ -39,6 +40,7 @@ function M.new()
     global_keys = {},       -- name -> key
     failures = {},          -- key -> { text, blob }
     failure_count = 0,
+    is_needed = false,      -- whether failed definitions are tried again for a call
   }, Definitions)
 end
 
@@ -90,14 +92,13 @@ end
 
 -- The value or table that follows, and what it uses.
 local function take_contents(self, key, source)
+  local uses = {}
+  self.uses[key] = uses
   if source:take() == wire.PLAIN then
-    self.uses[key] = nil
     return source:take(), false
   end
-  local refs = setmetatable({ definitions = self, uses = {} }, Refs)
-  local root = graph_read.read(source, refs)
-  self.uses[key] = refs.uses
-  return root, true
+  local refs = { definitions = self, uses = uses, defers_objects = not self.is_needed }
+  return graph_read.read(source, setmetatable(refs, Refs)), true
 end
 
 local function take_value(self, key, source)
@@ -218,24 +219,12 @@ function Definitions:forget(key)
   set_failure(self, key, nil)
 end
 
--- What a failed definition needs may have come since, in a log that lacks older versions of it.
-local function still_fails(self, key)
-  local failure = self.failures[key]
-  if failure then
-    self:define(key, failure.blob)
-  end
-  return self.failures[key]
-end
-
---- The text of a failed definition that the given one needs, directly or not.
----@param key integer
----@return string?
-function Definitions:failure_of(key)
-  local queue, seen = { key }, { [key] = true }
+-- The definitions that failed among those that `key` needs, directly or not.
+local function failed_for(self, key)
+  local queue, seen, failed = { key }, { [key] = true }, {}
   for _, at in ipairs(queue) do
-    local failure = still_fails(self, at)
-    if failure then
-      return failure.text
+    if self.failures[at] then
+      failed[#failed + 1] = at
     end
     for _, used in ipairs(self.uses[at] or {}) do
       used = type(used) == "string" and self.global_keys[used] or used
@@ -244,6 +233,36 @@ function Definitions:failure_of(key)
         queue[#queue + 1] = used
       end
     end
+  end
+  return failed
+end
+
+-- Tries the definitions again, each as long as others succeed. Returns one that still fails.
+local function retry(self, failed)
+  local before, first
+  repeat
+    before, first = self.failure_count, nil
+    for _, key in ipairs(failed) do
+      local failure = self.failures[key]
+      if failure then
+        self:define(key, failure.blob)
+        first = first or self.failures[key]
+      end
+    end
+  until not first or self.failure_count >= before
+  return first
+end
+
+--- Why a definition that the given one needs, directly or not, failed, after trying those again.
+---@param key integer
+---@return string?
+function Definitions:failure_of(key)
+  local failed = failed_for(self, key)
+  if failed[1] then
+    self.is_needed = true
+    local failure = retry(self, failed)
+    self.is_needed = false
+    return failure and failure.text
   end
 end
 

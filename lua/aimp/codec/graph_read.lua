@@ -6,6 +6,7 @@
 ---
 --- `refs` resolves what is no data:
 ---   refs:named(path), refs:func(key), refs:keyed(key)   -> value, or raise a text; nil only while defining
+---   refs.defers_objects   whether to raise rather than to call __aimp_recv of a class that came by key
 local cdata = require("aimp.codec.cdata")
 local errors = require("aimp.errors")
 local handles = require("aimp.codec.handles")
@@ -91,6 +92,7 @@ end
 
 read[op.NEW_KEYED] = function(g)
   add_found(g, g.refs:keyed(take(g, "number")))
+  g.is_keyed[g.count] = true
 end
 
 read[op.NEW_CDATA] = function(g)
@@ -141,6 +143,9 @@ read[op.CONSTRUCT] = function(g)
   if not is_fresh or g.is_own[class_number] or type(class) ~= "table" then
     malformed()
   end
+  if g.is_keyed[class_number] and g.refs.defers_objects then
+    error("its class may not be complete yet", 0)
+  end
   local receive = handles.method(class, "__aimp_recv")
   if not receive then
     error("the class has no __aimp_recv here", 0)
@@ -163,7 +168,7 @@ end
 function M.read(source, refs)
   local g = {
     source = source, refs = refs, count = 0,
-    nodes = {}, is_own = {}, is_object = {}, missing = {},
+    nodes = {}, is_own = {}, is_keyed = {}, is_object = {}, missing = {},
   }
   while true do
     local code = source:take()
