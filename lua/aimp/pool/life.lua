@@ -23,6 +23,9 @@ local function each_map(self, fn)
 end
 
 local function has_work(self)
+  if self.backend.broken then
+    return false -- all of it has failed
+  end
   local any = self.backend.outstanding > 0
   each_map(self, function(map)
     any = any or not (map:is_done() or map.failure)

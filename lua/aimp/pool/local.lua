@@ -292,7 +292,7 @@ function Local:poll()
 end
 
 function Local:busy()
-  return self.outstanding > 0 or self.is_awaited or false
+  return (self.outstanding > 0 and not self.broken) or self.is_awaited or false
 end
 
 function Local:spin()
