@@ -45,12 +45,28 @@ static void reclaim_whole(struct sched *sched, struct unit *unit)
     aimp__sched_drop(sched, unit);
 }
 
+/* Whether one of the last `count` items has a result: the worker never claimed it. */
+static bool is_forged(const struct unit *unit, uint32_t count)
+{
+    if (count > unit->last - unit->prefix)
+        return true;
+    for (uint32_t item = unit->last - count; unit->finished && item < unit->last; item++)
+        if (aimp__unit_is_finished(unit, item))
+            return true;
+    return false;
+}
+
 uint32_t aimp__sched_take_back(struct sched *sched, struct unit *unit, uint32_t max)
 {
     struct sched_slot *slot = &sched->slots[unit->slot];
     uint32_t count = sched->ops.take_back(sched->ctx, unit->slot, unit->cell, max);
-    if (count == 0 || count > unit->last - unit->prefix)
-        return 0; /* nothing, or nonsense from a hostile worker, whose end will settle it */
+    if (count == 0)
+        return 0;
+    if (is_forged(unit, count)) { /* its worker's end settles the rest */
+        slot->state = SLOT_BROKEN;
+        sched->ops.kill(sched->ctx, slot->index);
+        return 0;
+    }
     uint32_t end = unit->last, last = end - count;
     slot->spent -= count;
     if (count == end - unit->first) {

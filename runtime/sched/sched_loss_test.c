@@ -234,6 +234,39 @@ static void test_next_process_starts_clean(void **state)
     assert_int_equal(aimp__fake_run(), 1);
 }
 
+/* A worker that answers what it never claimed: found out when that is taken back. */
+static void forge(uint32_t first, uint32_t count)
+{
+    struct sched_outcome outcome;
+    set_up_with(&fake_config, 1);
+    aimp__fake_submit_items(1, 10);
+    aimp__fake_run();
+    aimp__fake_claim(aimp__fake_last_call(), 2, 0);
+    assert_int_equal(aimp__fake_result(aimp__fake_last_call(), first, count, false), AIMP_OK);
+    aimp__sched_worker_drain(fake.sched, 0);
+    assert_int_equal(fake.kills[0], 1);
+    aimp__fake_run();
+    assert_int_equal(fake.call_count, 1);
+    aimp__sched_worker_gone(fake.sched, 0, 1);
+    aimp__sched_worker_ready(fake.sched, 0);
+    uint32_t settled = count;
+    while (aimp__sched_next_outcome(fake.sched, &outcome))
+        settled += outcome.count;
+    aimp__fake_run();
+    for (uint32_t i = 1; i < fake.call_count; i++)
+        settled += fake.calls[i].call.count;
+    assert_int_equal(settled, 10);
+}
+
+static void test_forged_results_settle_nothing_twice(void **state)
+{
+    (void)state;
+    forge(9, 1);
+    forge(4, 2);
+    forge(0, 5);
+    forge(0, 10);
+}
+
 /* ---- drain and quota ---- */
 
 static void test_draining_worker_gives_back_what_it_has_not_claimed(void **state)
@@ -324,6 +357,7 @@ int main(void)
         CASE(test_pinned_units_wait_for_the_slots_next_process),
         CASE(test_removed_slot_gives_its_pinned_units_to_the_queue),
         CASE(test_next_process_starts_clean),
+        CASE(test_forged_results_settle_nothing_twice),
         CASE(test_draining_worker_gives_back_what_it_has_not_claimed),
         CASE(test_quota_cuts_units),
         CASE(test_what_is_taken_back_does_not_count),
