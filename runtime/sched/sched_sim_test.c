@@ -1,12 +1,10 @@
 /* Properties of the scheduler in simulated time: what is fair, what is fast enough, and
  * that nothing is lost or done twice, whatever happens. */
 /* SPDX-License-Identifier: MIT */
-#include "sched/alloc.h"
 #include "sched/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -390,6 +388,8 @@ static void run_schedule(uint64_t seed)
     aimp__sim_free(sim);
 }
 
+static uint64_t seed_under_test; /* 0: none failed */
+
 /* AIMP_SIM_SEED=n runs only that schedule. */
 static void test_random_schedules_settle_everything_once(void **state)
 {
@@ -397,10 +397,17 @@ static void test_random_schedules_settle_everything_once(void **state)
     const char *only = getenv("AIMP_SIM_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = only ? first : 1000;
-    for (uint64_t seed = first; seed <= last; seed++) {
-        print_message("schedule %llu\r", (unsigned long long)seed);
-        run_schedule(seed);
-    }
+    for (seed_under_test = first; seed_under_test <= last; seed_under_test++)
+        run_schedule(seed_under_test);
+    seed_under_test = 0;
+}
+
+static int tell_seed(void **state)
+{
+    (void)state;
+    if (seed_under_test)
+        print_error("AIMP_SIM_SEED=%llu\n", (unsigned long long)seed_under_test);
+    return 0;
 }
 
 int main(void)
@@ -420,7 +427,7 @@ int main(void)
         cmocka_unit_test(test_overdue_task_costs_its_worker),
         cmocka_unit_test(test_timeout_counts_from_the_start),
         cmocka_unit_test(test_cancel_frees_the_rest),
-        cmocka_unit_test(test_random_schedules_settle_everything_once),
+        cmocka_unit_test_teardown(test_random_schedules_settle_everything_once, tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
