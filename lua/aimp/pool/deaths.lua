@@ -34,7 +34,8 @@ function M.describe(worker, pid, wait_status)
     death.how = ("exited with status %d"):format(death.status)
   else
     death.signal = signal
-    death.how = ("was killed by signal %d (%s)"):format(signal, signal_names[signal] or "?")
+    local name = signal_names[signal]
+    death.how = ("was killed by signal %d%s"):format(signal, name and " (" .. name .. ")" or "")
   end
   return death
 end
