@@ -111,7 +111,7 @@ uint32_t aimp_chunker_next(const struct chunker *chunker, double remaining, uint
 void aimp_chunker_observe(struct chunker *chunker, uint32_t items, uint64_t wall_ns);
 
 int aimp_port_wake_fd(const struct aimp_port *port);
-int aimp_port_ctl_fd(const struct aimp_port *port);
+int aimp_port_hangup_fd(const struct aimp_port *port);
 void aimp_port_drain_wake(struct aimp_port *port);
 int aimp_port_receive(struct aimp_port *port, struct frame *frame, const uint8_t **payload);
 int aimp_port_has_input(const struct aimp_port *port);

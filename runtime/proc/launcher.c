@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 struct launcher {
     int socket; /* owned */
+    int epoll;  /* owned; holds the socket, see aimp__launcher_fd */
     struct launcher_process process;
     bool is_ready;
     bool is_lost;
@@ -52,10 +54,22 @@ static struct launcher *new_launcher(const char *exe)
     struct launcher *launcher = calloc(1, sizeof *launcher + size);
     if (!launcher)
         return NULL;
-    launcher->socket = -1;
+    launcher->socket = launcher->epoll = -1;
     aimp__launcher_process_init(&launcher->process);
     memcpy(launcher->exe, exe, size);
     return launcher;
+}
+
+/* What callers poll. libuv reports an error on a polled fd as EBADF, and luv prints that; an
+ * epoll fd has no errors: it is readable when the socket has something to tell. */
+static int watch_socket(struct launcher *launcher, struct aimp_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    launcher->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (launcher->epoll < 0 ||
+        epoll_ctl(launcher->epoll, EPOLL_CTL_ADD, launcher->socket, &event) < 0)
+        return aimp__error_errno(err, "cannot watch the template's socket");
+    return AIMP_OK;
 }
 
 int aimp__launcher_open(struct launcher **out, const char *exe, struct aimp_error *err)
@@ -67,7 +81,9 @@ int aimp__launcher_open(struct launcher **out, const char *exe, struct aimp_erro
     int rc = aimp__fdpass_pair(pair, err);
     if (rc == AIMP_OK) {
         launcher->socket = pair[0];
-        rc = start_template(launcher, pair[1], err);
+        rc = watch_socket(launcher, err);
+        if (rc == AIMP_OK)
+            rc = start_template(launcher, pair[1], err);
         close(pair[1]);
     }
     if (rc < 0) {
@@ -82,6 +98,8 @@ void aimp__launcher_close(struct launcher *launcher)
 {
     if (!launcher)
         return;
+    if (launcher->epoll >= 0)
+        close(launcher->epoll);
     if (launcher->socket >= 0)
         close(launcher->socket);
     aimp__launcher_process_end(&launcher->process, END_MS);
@@ -90,7 +108,7 @@ void aimp__launcher_close(struct launcher *launcher)
 
 int aimp__launcher_fd(const struct launcher *launcher)
 {
-    return launcher->socket;
+    return launcher->epoll;
 }
 
 pid_t aimp__launcher_pid(const struct launcher *launcher)

@@ -126,12 +126,11 @@ int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot_index, uint
             .fn = entry.key,
             .len = entry.len,
         };
-        slot->known = entry.position;
-        if (entry.key == FORGETS_EPOCH_KEY)
-            continue;
-        int rc = aimp__slot_post(slot, &frame, entry.data);
+        int rc =
+            entry.key == FORGETS_EPOCH_KEY ? AIMP_OK : aimp__slot_post(slot, &frame, entry.data);
         if (rc != AIMP_OK)
             return rc;
+        slot->known = entry.position;
     }
     aimp__slot_flush(slot);
     return AIMP_OK;

@@ -19,7 +19,7 @@ struct aimp_pool {
     uint32_t cursor;     /* slot that aimp_pool_next reads from */
     uint32_t burst;      /* frames read from it in a row */
     struct forgets forgets;
-    uint64_t forgotten;           /* definitions, ever */
+    uint64_t forgotten; /* definitions, ever */
     struct spinner spinner;
     struct slot slots[];
 };

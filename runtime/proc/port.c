@@ -8,13 +8,36 @@
 #include "proc/outbox.h"
 
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 struct aimp_port {
     struct channel *channel; /* owned */
     struct worker_fds fds;   /* the process's own; open until it ends */
+    int hangup_fd;           /* owned; readable when the parent is gone */
     struct outbox outbox;
     struct spinner spinner;
 };
+
+/* Readable when the other end of the socket is closed, and then only: what arrives on it is the
+ * channel's. (And an fd that libuv finds an error on is something luv prints about.) */
+static int open_hangup_fd(int socket, struct aimp_error *err)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP};
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, socket, &event) < 0)
+        return aimp__error_errno(err, "cannot watch the parent's socket");
+    return fd;
+}
+
+static int attach(struct aimp_port *port, struct aimp_error *err)
+{
+    port->hangup_fd = open_hangup_fd(port->fds.ctl_fd, err);
+    if (port->hangup_fd < 0)
+        return port->hangup_fd;
+    return aimp__channel_attach(&port->channel, port->fds.channel_fd, port->fds.ctl_fd,
+                                port->fds.wake_fd, port->fds.peer_wake_fd, err);
+}
 
 struct aimp_port *aimp__port_open(const struct worker_fds *fds, struct aimp_error *err)
 {
@@ -25,9 +48,8 @@ struct aimp_port *aimp__port_open(const struct worker_fds *fds, struct aimp_erro
     }
     port->fds = *fds;
     aimp__spinner_init(&port->spinner);
-    if (aimp__channel_attach(&port->channel, fds->channel_fd, fds->ctl_fd, fds->wake_fd,
-                             fds->peer_wake_fd, err) != AIMP_OK) {
-        free(port);
+    if (attach(port, err) != AIMP_OK) {
+        aimp__port_close(port);
         return NULL;
     }
     return port;
@@ -40,6 +62,8 @@ void aimp__port_close(struct aimp_port *port)
     aimp__spinner_fini(&port->spinner);
     aimp__outbox_fini(&port->outbox);
     aimp__channel_free(port->channel);
+    if (port->hangup_fd >= 0)
+        close(port->hangup_fd);
     free(port);
 }
 
@@ -48,9 +72,9 @@ int aimp_port_wake_fd(const struct aimp_port *port)
     return port->fds.wake_fd;
 }
 
-int aimp_port_ctl_fd(const struct aimp_port *port)
+int aimp_port_hangup_fd(const struct aimp_port *port)
 {
-    return port->fds.ctl_fd;
+    return port->hangup_fd;
 }
 
 void aimp_port_drain_wake(struct aimp_port *port)

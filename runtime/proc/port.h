@@ -21,8 +21,8 @@ void aimp__port_close(struct aimp_port *port);
 
 /* The fd that becomes readable when the parent rings; drain after waking. */
 AIMP_API int aimp_port_wake_fd(const struct aimp_port *port);
-/* The worker's end of the control socket: end of file means that the parent is gone. */
-AIMP_API int aimp_port_ctl_fd(const struct aimp_port *port);
+/* Becomes readable when the parent is gone. */
+AIMP_API int aimp_port_hangup_fd(const struct aimp_port *port);
 AIMP_API void aimp_port_drain_wake(struct aimp_port *port);
 
 /* Next frame from the parent; *payload lives until the next receive.

@@ -205,6 +205,8 @@ bool aimp__sched_balance(struct sched *sched)
 
 /* ---- the clock ---- */
 
+#define KILLED UINT64_MAX /* kill_at_ns when it has been done */
+
 static void notice_blocked(struct sched *sched, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < sched->config.max_slots; i++) {
@@ -228,6 +230,29 @@ static uint64_t deadline_of(const struct sched *sched, const struct unit *unit, 
     return start_ns + limit_ns;
 }
 
+/* The unit's worker must die at `at_ns`. True: that is now. */
+static bool is_due(struct sched *sched, uint64_t at_ns, uint64_t now_ns)
+{
+    if (at_ns <= now_ns)
+        return true;
+    if (!sched->timeout_at_ns || at_ns < sched->timeout_at_ns)
+        sched->timeout_at_ns = at_ns;
+    return false;
+}
+
+static void enforce_deadline(struct sched *sched, struct unit *unit, uint64_t now_ns)
+{
+    if (unit->timeout_ms && !unit->is_overdue &&
+        is_due(sched, deadline_of(sched, unit, now_ns), now_ns)) {
+        unit->is_overdue = true;
+        sched->ops.kill(sched->ctx, unit->slot);
+    }
+    if (unit->kill_at_ns && unit->kill_at_ns != KILLED && is_due(sched, unit->kill_at_ns, now_ns)) {
+        unit->kill_at_ns = KILLED;
+        sched->ops.kill(sched->ctx, unit->slot);
+    }
+}
+
 static void enforce_deadlines(struct sched *sched, uint64_t now_ns)
 {
     sched->timeout_at_ns = 0;
@@ -235,15 +260,7 @@ static void enforce_deadlines(struct sched *sched, uint64_t now_ns)
         for (uint32_t number = sched->slots[i].head; number;) {
             struct unit *unit = aimp__slab_at(&sched->slab, number);
             number = unit->next;
-            if (!unit->timeout_ms || unit->is_overdue)
-                continue;
-            uint64_t at_ns = deadline_of(sched, unit, now_ns);
-            if (at_ns <= now_ns) {
-                unit->is_overdue = true;
-                sched->ops.kill(sched->ctx, i);
-            } else if (!sched->timeout_at_ns || at_ns < sched->timeout_at_ns) {
-                sched->timeout_at_ns = at_ns;
-            }
+            enforce_deadline(sched, unit, now_ns);
         }
     }
 }

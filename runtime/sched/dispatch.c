@@ -99,8 +99,9 @@ void aimp__sched_detach(struct sched *sched, struct unit *unit, bool leaves_husk
         slot->husks++;
     else
         slot->free_cells[slot->free_cell_count++] = unit->cell;
-    if (unit->timeout_ms)
+    if (unit->timeout_ms || unit->kill_at_ns)
         sched->timed--;
+    unit->kill_at_ns = 0;
 }
 
 void aimp__sched_requeue(struct sched *sched, struct unit *unit)

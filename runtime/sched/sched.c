@@ -159,6 +159,7 @@ struct unit *aimp__sched_split(struct sched *sched, const struct unit *unit, uin
     part->state = UNIT_QUEUED;
     part->finished = NULL;
     part->is_overdue = false;
+    part->kill_at_ns = 0;
     part->next = part->previous = part->group_next = part->group_previous = UNIT_NONE;
     aimp__payload_hold(unit->payload);
     aimp__unit_reset_items(part, first, last);
@@ -256,15 +257,20 @@ bool aimp__sched_worker_is_spent(const struct sched *sched, uint32_t index)
 void aimp__sched_worker_remove(struct sched *sched, uint32_t index)
 {
     struct fifo *pinned = &sched->slots[index].pinned;
+    uint32_t own_queue = aimp__sched_queue_of(sched, index);
     struct unit *unit;
+    for (uint32_t number = sched->slots[index].head; number; number = unit->next) {
+        unit = aimp__slab_at(&sched->slab, number); /* where it goes should it come back */
+        unit->queue = unit->pin < 0 ? unit->queue : own_queue;
+        unit->pin = SCHED_NO_PIN;
+    }
     while ((unit = aimp__fifo_peek(pinned, &sched->slab))) {
-        uint32_t queue = unit->queue ? unit->queue : aimp__sched_queue_of(sched, index);
-        if (!aimp__fifo_reserve(&sched->queues[queue - 1], unit->priority))
+        if (!aimp__fifo_reserve(&sched->queues[own_queue - 1], unit->priority))
             return; /* they stay; the slot's next process runs them */
         aimp__fifo_remove(pinned, &sched->slab, unit);
         unit->pin = SCHED_NO_PIN;
-        unit->queue = queue;
-        aimp__fifo_push_back(&sched->queues[queue - 1], &sched->slab, unit);
+        unit->queue = own_queue;
+        aimp__fifo_push_back(&sched->queues[own_queue - 1], &sched->slab, unit);
     }
     sched->is_dirty = true;
 }

@@ -148,6 +148,7 @@ bool aimp__sched_next_outcome(struct sched *sched, struct sched_outcome *out);
 
 /* ---- workers: the caller tells what happened to their processes ---- */
 void aimp__sched_worker_ready(struct sched *sched, uint32_t slot); /* may get work now */
+/* (units pinned to the slot stay: nobody else may run them) */
 void aimp__sched_worker_drain(struct sched *sched,
                               uint32_t slot); /* nothing new; finishes what it claimed;
                                                  the unclaimed is taken back */

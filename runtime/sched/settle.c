@@ -154,6 +154,15 @@ int aimp__sched_result(struct sched *sched, uint32_t index, uint32_t cell, uint3
 
 /* ---- cancel ---- */
 
+/* What does not heed its cancellation ends with its worker. */
+static void arm_kill(struct sched *sched, struct unit *unit)
+{
+    unit->kill_at_ns = sched->ops.now_ns(sched->ctx) + sched->config.grace_ms * UINT64_C(1000000);
+    sched->timed += unit->timeout_ms == 0;
+    if (!sched->timeout_at_ns || unit->kill_at_ns < sched->timeout_at_ns)
+        sched->timeout_at_ns = unit->kill_at_ns;
+}
+
 static void cancel_running(struct sched *sched, struct unit *unit)
 {
     struct sched_claim claim;
@@ -180,8 +189,10 @@ static uint32_t cancel_unit(struct sched *sched, struct unit *unit)
     unit->is_cancelled = true;
     uint32_t left = unit->unfinished;
     taken = aimp__sched_take_back(sched, unit, UINT32_MAX);
-    if (taken < left)
+    if (taken < left) {
+        arm_kill(sched, unit);
         cancel_running(sched, unit);
+    }
     return taken;
 }
 

@@ -57,7 +57,7 @@ struct sched {
     uint64_t timeout_at_ns;   /* 0: no deadline is near */
     uint64_t balance_at_ns;   /* 0: no look at the workers' unclaimed units is due */
     uint64_t balanced_ns;     /* time of the last look at them */
-    uint32_t timed;           /* sent units that have a timeout */
+    uint32_t timed;           /* sent units that have a timeout or are being cancelled */
     struct histogram waits;   /* of units in the queues */
     struct histogram runs;    /* of items */
     struct sched_stats stats; /* waiting and outstanding are summed on demand */

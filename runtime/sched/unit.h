@@ -39,8 +39,9 @@ struct unit {
     uint32_t group_next, group_previous; /* among units of the same bucket of groups */
 
     uint32_t slot, cell, cell_generation; /* while sent */
-    uint64_t queued_ns; /* when it was submitted */
+    uint64_t queued_ns;                   /* when it was submitted */
     uint64_t sent_ns;
+    uint64_t kill_at_ns; /* cancelled while it ran: its worker's end if it goes on; 0: not */
     uint32_t unfinished; /* items of [first, last) without a result */
     uint32_t prefix;     /* items [first, prefix) are finished */
     uint64_t *finished;  /* bits from `first` on; NULL while they finish in order */

@@ -339,6 +339,7 @@ local function fail_all(self, err, is_known)
     if owner then
       self.owners[id] = false
       if owner._state then
+        C.aimp_pool_cancel(self.pool, self.units[id])
         calls.on_abandoned(owner, copy_of(err), is_known)
       else
         owner:on_abandoned(copy_of(err))

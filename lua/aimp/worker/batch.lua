@@ -63,6 +63,7 @@ function M.new(frame, data, len, receiver)
     fn = receiver:fn(frame.fn),
     next = 0, claimed = 0, -- items [next, claimed) are ours and not started
     claim = 1,             -- how many to claim at a time
+    timeout_ns = tonumber(frame.aux) * 1e6, -- of each item; 0: none
     waiting = 0,           -- items that wait in coroutines of their own
     exhausted = false,     -- nothing left to claim
     mode = EMPTY, first = frame.first, count = 0, -- results not flushed: items [first, first + count)

@@ -123,11 +123,10 @@ end
 
 -- ---- life ----
 
--- End of file on the control socket: the parent is gone. (The kernel's
--- PR_SET_PDEATHSIG does the same when the template dies first.)
+-- The parent is gone. (The kernel's PR_SET_PDEATHSIG does the same when the template dies first.)
 local function watch_parent(port)
-  local poll = uv.new_poll(C.aimp_port_ctl_fd(port))
-  poll:start("d", function()
+  local poll = uv.new_poll(C.aimp_port_hangup_fd(port))
+  poll:start("r", function()
     os.exit(0, false)
   end)
   poll:unref()

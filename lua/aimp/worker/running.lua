@@ -31,8 +31,7 @@ function Executor:finish_call(runner, ...)
   else
     wall = now - runner.started_ns
   end
-  if runner.timeout_ns > 0 and (runner.timed_out or wall > runner.timeout_ns) then
-    runner.timed_out = true
+  if runner.timeout_ns > 0 and self:is_overdue(runner) then
     error("overdue", 0) -- told as TIMEOUT by item_failed
   end
   reply:values(runner.cell, runner.generation, runner.index, wall, ...)
@@ -88,6 +87,9 @@ end
 
 -- Runs in the runner, after item `index` of `batch` returned.
 function Executor:finish_item(runner, batch, index, ...)
+  if batch.timeout_ns > 0 and self:is_overdue(runner) then
+    error("overdue", 0) -- told as TIMEOUT by item_failed
+  end
   if self.active == runner then
     return batch:put(...)
   end
@@ -148,8 +150,9 @@ function Executor:pause_batch(batch)
 end
 
 function Executor:run_batch(runner, batch)
-  runner.own_batch, runner.cell, runner.generation, runner.timeout_ns = batch, batch.cell, batch.generation, 0
   local before = clock_ns()
+  runner.own_batch, runner.cell, runner.generation = batch, batch.cell, batch.generation
+  runner.timeout_ns, runner.started_ns, runner.timed_out = batch.timeout_ns, before, false
   while batch.next < batch.claimed or self:claim_items(batch) do
     if not self:run_claimed(runner, batch) then
       return

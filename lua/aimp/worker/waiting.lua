@@ -35,24 +35,30 @@ local function on_timeout(runner)
   fiber.throw(runner, errors.new("CANCELLED", "the task exceeded its timeout"))
 end
 
+--- True when the item took longer than its timeout, also when it never waited.
+function Executor.is_overdue(_, runner)
+  runner.timed_out = runner.timed_out or clock_ns() - runner.started_ns > runner.timeout_ns
+  return runner.timed_out
+end
+
 -- The active runner's item waits: the runner is the item's own from here on.
 function Executor:detach(runner)
   self.active = nil
   self.running = self.running + 1
   self.detached[waiting_key(runner.cell, runner.index)] = runner
+  if runner.timeout_ns > 0 then
+    local left_ns = runner.started_ns + runner.timeout_ns - clock_ns()
+    runner.timer = loop.timer(math.max(left_ns, 0) / 1e9, on_timeout, runner)
+  else
+    runner.started_ns = self.reply.last_ns
+  end
   local batch = runner.own_batch
   if batch then
-    runner.started_ns = self.reply.last_ns
     batch.waiting, batch.claim = batch.waiting + 1, 1
     if batch.count > 0 then
       batch:flush(self.reply, reply_module.elapsed_since(self.reply), 0, runner.index + 1)
     end
     batch.first = runner.index + 1
-  elseif runner.timeout_ns > 0 then
-    local left_ns = runner.started_ns + runner.timeout_ns - clock_ns()
-    runner.timer = loop.timer(math.max(left_ns, 0) / 1e9, on_timeout, runner)
-  else
-    runner.started_ns = self.reply.last_ns
   end
 end
 
@@ -76,7 +82,7 @@ end
 
 -- The error to report, and its code: nil for one that the task raised.
 local function failure_of(runner, err)
-  if runner.timed_out then
+  if runner.timeout_ns > 0 and runner.timed_out then
     local text = ("the task took longer than its timeout of %g s"):format(runner.timeout_ns / 1e9)
     return errors.new("TIMEOUT", text), "TIMEOUT"
   elseif runner.cancelled and errors.is(err, "CANCELLED") then
