@@ -5,12 +5,18 @@ local errors = require("aimp.errors")
 local guard = require("aimp.pool.guard")
 local options_module = require("aimp.pool.options")
 local result_module = require("aimp.pool.result")
+local schedulers = require("aimp.pool.schedulers")
 
 ---@class aimp.Pool
 local Pool = {}
 
+local function is_callable(value)
+  local meta = getmetatable(value)
+  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
 local function source_of(level, fname, items)
-  if type(items) == "function" then
+  if is_callable(items) then
     return { iterator = items }
   elseif type(items) == "table" then
     local count = items.n or #items
@@ -18,10 +24,6 @@ local function source_of(level, fname, items)
       errors.raise_misuse(level + 2, "bad argument #2 to '%s' (a list whose n is %d)", fname, count)
     end
     return { list = items, count = count }
-  end
-  local meta = getmetatable(items)
-  if type(meta) == "table" and meta.__call then
-    return { iterator = items }
   end
   errors.raise_misuse(level + 2,
     "bad argument #2 to '%s' (expected a list or an iterator function, got a %s)", fname, type(items))
@@ -36,14 +38,17 @@ local function check_lists(source)
   end
 end
 
+-- Gives the queue of a unit, and the scheduler's number for it.
 local function queue_chooser(self, fn)
   if self.single_queue then
     return function() return 1 end
   end
-  return function(items)
-    local qid, id = self:_choose_queue(fn, items)
-    self.scheduler:complete_task(id)
-    return qid
+  return function(items, lo, hi)
+    local args = { n = hi - lo + 1 }
+    for i = lo, hi do
+      args[i - lo + 1] = items[i]
+    end
+    return self:_choose_queue(fn, args)
   end
 end
 
@@ -60,6 +65,7 @@ local function start_map(self, fname, fn, items, opts, spread)
   local result = result_module.new(self.backend, {
     key = key, needs = needs, spread = spread, fn_name = "an item of " .. fname,
     queue = queue_chooser(self, fn),
+    tickets = schedulers.tickets(not self.single_queue and self.scheduler or nil),
   }, source, options)
   self.maps[result] = true
   result:start()

@@ -28,15 +28,15 @@ local M = {}
 local last_group = 0
 
 ---@param backend aimp.LocalBackend
----@param job {key: integer, needs: integer, queue: fun(items, lo, hi), spread: boolean, fn_name: string}
+---@param job {key: integer, needs: integer, spread: boolean, fn_name: string,
+---  queue: (fun(items: table, lo: integer, hi: integer): integer, integer?), tickets: aimp.Tickets}
 ---@param source {list: table?, count: integer?, iterator: function?}
 ---@param options aimp.MapOptions  checked; timeout and retries already those of the pool where unset
 ---@return aimp.PoolResult
 function M.new(backend, job, source, options)
   last_group = last_group + 1
   local self = setmetatable({
-    backend = backend, job = job, options = options,
-    name = job.fn_name,
+    backend = backend, job = job, options = options, name = job.fn_name,
     list = source.list, iterator = source.iterator,
     total = source.count,          -- nil until an iterator ended
     group = last_group,
@@ -51,8 +51,7 @@ function M.new(backend, job, source, options)
     cut_short = nil,               -- what they raise after the last result: not all input was read
     ended = false,                 -- nothing more will be pulled
     waiters = {},                  -- fibers in await() or in an iteration
-    consumer = nil,                -- the fiber that iterated last
-    feeder = nil,                  -- the fiber that reads the iterator
+    consumer = nil, feeder = nil,  -- the fiber that iterated last, the one that reads the iterator
   }, PoolResult)
   C.aimp_chunker_init(self.chunker, supply.CHUNK_MAX)
   self.owner = backend:add_owner(self)
@@ -86,9 +85,14 @@ end
 
 -- ---- what the backend tells ----
 
+function PoolResult:settled(index, count)
+  self.in_flight = self.in_flight - count
+  self.job.tickets:settle(index, count)
+end
+
 function PoolResult:on_result(event, receiver)
   local index, count = tonumber(event.index), event.count
-  self.in_flight = self.in_flight - count
+  self:settled(index, count)
   if self.failure then
     return self:finish_if_done()
   end
@@ -107,7 +111,7 @@ function PoolResult:on_result(event, receiver)
 end
 
 function PoolResult:on_failed(index, count, err)
-  self.in_flight = self.in_flight - count
+  self:settled(index, count)
   if not self.failure then
     self:items_failed(index, count, err)
   end
@@ -116,6 +120,7 @@ end
 
 function PoolResult:on_abandoned(err)
   self.in_flight = 0
+  self.job.tickets:settle_all()
   self:fail(err)
 end
 
@@ -167,11 +172,9 @@ end
 
 function PoolResult:settle_waiters()
   local waiters = self.waiters
-  if waiters[1] then
-    self.waiters = {}
-    for i = 1, #waiters do
-      fiber.wake(waiters[i])
-    end
+  self.waiters = waiters[1] and {} or waiters
+  for i = 1, #waiters do
+    fiber.wake(waiters[i])
   end
 end
 
@@ -204,7 +207,7 @@ end
 ---@return any[] values  the first value of each call, with field n
 function PoolResult:await()
   local f = fiber.waiter(1, "result:await()")
-  if self.consumed > 0 and not self.is_awaited then
+  if self.consumed > 0 and not self.is_awaited and not self.failure then
     errors.raise_misuse(2, "result:await(): its values were already taken by an iteration")
   end
   self.is_awaited, self.window = true, math.huge
@@ -265,13 +268,12 @@ function PoolResult:__call()
     local index = next_index(self)
     if index then
       return give(self, index)
-    elseif self:is_done() and self.consumed >= self.pulled then
-      if not self.cut_short then
-        return nil
-      end
-      self:fail(self.cut_short)
-    else
+    elseif not self:is_done() or self.consumed < self.pulled then
       wait(self, f, "the next result of a map")
+    elseif not self.cut_short then
+      return nil
+    else
+      self:fail(self.cut_short)
     end
   end
 end

@@ -5,7 +5,11 @@
 ---   register_process(qid)     once for each worker that serves the queue
 ---   schedule_task(task_id, fn, args) → qid
 ---   complete_task(task_id)    the task has settled, however
+--- A unit of a map is one task: its args are its items.
 -- SPDX-License-Identifier: MIT
+local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
+
 local M = {}
 
 ---@class aimp.RoundRobin
@@ -31,7 +35,7 @@ function RoundRobin:schedule_task()
   return turns[self.turn]
 end
 
-function RoundRobin:complete_task() end
+function RoundRobin.complete_task() end
 
 --- The queues by turns.
 ---@return aimp.RoundRobin
@@ -99,6 +103,58 @@ function M.open(option, queues, processes)
     scheduler:register_process((worker - 1) % queues + 1)
   end
   return scheduler
+end
+
+--- Tells the scheduler. Its code runs in the middle of ours: its errors are reported, no more.
+function M.complete(scheduler, task_id)
+  local ok, err = xpcall(scheduler.complete_task, errors.handler, scheduler, task_id)
+  if not ok then
+    fiber.on_error(err)
+  end
+end
+
+---@class aimp.Tickets
+local Tickets = {}
+Tickets.__index = Tickets
+
+--- A unit of items [first, first + count) went out as the scheduler's task.
+function Tickets:issue(task_id, first, count)
+  local ticket = { task_id = task_id, left = count }
+  for index = first, first + count - 1 do
+    self.at[index] = ticket
+  end
+end
+
+--- These items have settled: their units may be complete.
+function Tickets:settle(first, count)
+  for index = first, first + count - 1 do
+    local ticket = self.at[index]
+    self.at[index] = nil
+    if ticket then
+      ticket.left = ticket.left - 1
+      if ticket.left == 0 then
+        M.complete(self.scheduler, ticket.task_id)
+      end
+    end
+  end
+end
+
+--- All items have settled.
+function Tickets:settle_all()
+  for index in pairs(self.at) do
+    self:settle(index, 1)
+  end
+end
+
+local function nothing() end
+
+local no_tickets = { issue = nothing, settle = nothing, settle_all = nothing }
+
+--- What a scheduler was told of the units of one map, which settle in parts.
+---@param scheduler? table  nil: nobody needs to be told
+---@return aimp.Tickets
+function M.tickets(scheduler)
+  return scheduler and setmetatable({ scheduler = scheduler, at = {} }, Tickets) or no_tickets
 end
 
 return M

@@ -58,8 +58,8 @@ local function room(map)
 end
 
 -- What refuses to be sent is named by its place in the input, where the items are only a part of it.
-local function refusal(map, items, lo, hi, err)
-  local offset = map.pulled + 1 - lo
+local function refusal(map, items, lo, hi, base, err)
+  local offset = base + 1 - lo
   if offset == 0 or not errors.is(err, "ENCODE") then
     return err
   end
@@ -71,32 +71,34 @@ local function refusal(map, items, lo, hi, err)
   return same
 end
 
-local function pack(map, items, lo, hi)
-  local ok, tag, needs, data, len = pcall(wire.pack_items, map.backend.sender, items, lo, hi, map.job.spread)
-  if not ok then
-    error(refusal(map, items, lo, hi, tag), 0)
-  end
-  return tag, needs, data, len
-end
-
-local function submit(map, items, lo, hi)
+local function send(map, items, lo, hi, base, queue)
   local job, backend, options = map.job, map.backend, map.options
-  local count = hi - lo + 1
-  local queue = job.queue(items, lo, hi)
-  local tag, needs, data, len = pack(map, items, lo, hi)
-  map.store:reserve(map.pulled + count - 1)
+  local ok, tag, needs, data, len = pcall(wire.pack_items, backend.sender, items, lo, hi, job.spread)
+  if not ok then
+    error(refusal(map, items, lo, hi, base, tag), 0)
+  end
+  map.store:reserve(base + hi - lo)
   local spec = backend.spec
-  spec.group, spec.base = map.group, map.pulled
+  spec.group, spec.base = map.group, base
   spec.fn, spec.tag = job.key, tag
   spec.needs = max(needs, job.needs)
   spec.queue, spec.pin, spec.priority = queue, -1, options.priority
   spec.retries, spec.timeout_ms = options.retries, options.timeout_ms
-  -- before the call, which may read results and pull again
-  map.pulled = map.pulled + count
+  backend:submit(map.owner, hi - lo + 1, data, len)
+end
+
+-- Counts the items before they go: sending may read results, and then pull again.
+local function submit(map, items, lo, hi)
+  local base, count = map.pulled, hi - lo + 1
+  local queue, task_id = map.job.queue(items, lo, hi)
+  if task_id then
+    map.job.tickets:issue(task_id, base, count)
+  end
+  map.pulled = base + count
   map.in_flight = map.in_flight + count
-  local ok, err = pcall(backend.submit, backend, map.owner, count, data, len)
+  local ok, err = pcall(send, map, items, lo, hi, base, queue)
   if not ok then
-    map.in_flight = map.in_flight - count
+    map:settled(base, count)
     error(err, 0)
   end
 end
