@@ -32,7 +32,7 @@ end
 local function replaced(pool, place, pid)
   support.eventually(function()
     local worker = pool:stats().workers[place]
-    return worker.state == "ready" and worker.pid ~= pid
+    return worker.state == "ready" and worker.pid and worker.pid ~= pid
   end, "worker " .. place .. " is replaced")
 end
 

@@ -46,11 +46,13 @@ end
 local busy = [[
   local aimp = require("aimp")
   local pool = aimp.Pool({ processes = 2, childconcurrency = 1 })
+  local last
   for _ = 1, 50 do
-    pool:apply(function() while true do end end)
+    last = pool:apply(function() while true do end end)
   end
   repeat
     aimp.sleep(0.001)
+    assert(not last:done())
     local workers = pool:stats().workers
   until workers[1].running == 1 and workers[2].running == 1
   for _, worker in ipairs(pool:stats().workers) do print(worker.pid) end

@@ -66,7 +66,7 @@ function M.pids(pool)
     local up = true
     for i, worker in ipairs(pool:stats().workers) do
       pids[i] = worker.pid
-      up = up and worker.state == "ready"
+      up = up and worker.state == "ready" and worker.pid -- which may be told later
     end
     return up
   end, "all workers ready")
