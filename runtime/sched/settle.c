@@ -278,9 +278,28 @@ static uint32_t first_unstarted(struct sched *sched, const struct unit *unit)
     return started < unit->prefix ? unit->prefix : started;
 }
 
+/* A unit of one item that is to run again stays the same unit: its handle can still cancel it. */
+static bool keep_unit(struct sched *sched, struct unit *unit, bool is_started)
+{
+    if (unit->last - unit->first != 1 || unit->unfinished != 1 || unit->is_cancelled)
+        return false;
+    if (is_started && (unit->is_overdue || unit->retries == 0))
+        return false;
+    if (!aimp__fifo_reserve(aimp__sched_fifo(sched, unit), unit->priority))
+        return false;
+    unit->retries -= is_started;
+    unit->is_overdue = false;
+    sched->stats.retried += is_started;
+    aimp__sched_detach(sched, unit, false);
+    aimp__sched_requeue(sched, unit);
+    return true;
+}
+
 static void lose_unit(struct sched *sched, struct unit *unit, uint32_t death)
 {
     uint32_t unstarted = first_unstarted(sched, unit);
+    if (keep_unit(sched, unit, unstarted > unit->first))
+        return;
     for (uint32_t item = unstarted; item < unit->last; item++)
         if (aimp__unit_is_finished(unit, item))
             unstarted = item + 1; /* it answered for more than it said it had begun */
