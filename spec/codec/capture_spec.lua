@@ -50,7 +50,8 @@ describe("captured variables", function()
   for name, values in pairs({
     ["NaN"] = { 0 / 0, 1 }, ["zeros"] = { 0, -0.0 }, ["integers and their 64-bit kin"] = { 1, 1LL, 1ULL },
     ["strings and numbers"] = { "1", 1 }, ["nil, false and true"] = { false, true, "nil" },
-    ["modules"] = { string, table, 1 },
+    ["modules"] = { string, table, 1 }, ["complex numbers"] = { 1i, 2i, 1 },
+    ["exported FFI values"] = { require("ffi").C, 1, require("ffi").C },
   }) do
     it("tell " .. name .. " apart and see that they stay", function()
       local x

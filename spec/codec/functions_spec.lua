@@ -170,6 +170,20 @@ describe("functions by value", function()
     assert.equal(print, t[2])
   end)
 
+  it("may be sent on by a worker that has workers itself", function()
+    local next_pair = support.pair()
+    local n, k = 1, 10
+    local fn = plain(function()
+      n = n + 1
+      return n * k
+    end)
+    local there = pair:fn(fn)
+    assert.equal(20, next_pair:call(there))
+    assert.equal(30, next_pair:call(there))
+    assert.equal(20, there())
+    assert.equal(30, next_pair:call(there)) -- now it has changed in the worker
+  end)
+
   it("are not forgotten by a worker that starts later", function()
     local n = 1
     local fn = plain(function() return n end)
@@ -178,6 +192,20 @@ describe("functions by value", function()
     assert.equal(2, pair:call(fn))
     pair:restart()
     assert.equal(2, pair:call(fn))
+  end)
+end)
+
+describe("a snapshot", function()
+  it("makes what is there then known by name", function()
+    local fresh = dofile(package.searchpath("aimp.codec.names", package.path))
+    local given = plain(function() end)
+    rawset(_G, "spec_given", given)
+    fresh.refresh()
+    assert.is_nil(fresh.index[given])
+    fresh.snapshot()
+    fresh.refresh()
+    rawset(_G, "spec_given", nil)
+    assert.equal("_G\0spec_given", fresh.index[given])
   end)
 end)
 

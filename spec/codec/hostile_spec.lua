@@ -117,6 +117,8 @@ describe("bytes from a worker", function()
     ["a string of 2^32 bytes"] = "\255\255\255\255\255",
     ["an array without slots"] = "\12\0", ["an array with slot 0 only that it does not have"] = "\12\1",
     ["an address"] = "\5abcdefgh", ["a dictionary"] = "\14\1", ["a number cut off"] = "\7abc",
+    ["a table in the long form of a tag"] = "\255\12\0\0\0\255\255\255\255\255",
+    ["a boolean in the long form of a tag"] = "\255\1\0\0\0",
     ["nothing"] = "", ["a table with the key nil"] = "\9\1\0\1",
     ["a table with a key twice"] = "\9\2\33a\1\33a\2",
   }) do
@@ -128,6 +130,14 @@ describe("bytes from a worker", function()
       try(buffer.new():encode("t"):put(text):tostring(), GRAPH, 1)
     end)
   end
+
+  it("that claim to be millions of values", function()
+    for _, format in ipairs({ PLAIN, GRAPH }) do
+      local ok, err = read(payload_of(setmetatable({}, {})), format, 2 ^ 24 - 1)
+      assert.is_false(ok)
+      assert.equal("DECODE", err.code)
+    end
+  end)
 
   it("of an unknown format", function()
     try("\1", 2, 1)

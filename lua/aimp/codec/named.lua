@@ -41,7 +41,11 @@ local function resolve_root(parts, may_load)
     if #parts == 1 then
       return G, 2
     end
-    return names.pristine[parts[2]], 3
+    local value = names.pristine[parts[2]]
+    if value == nil and may_load then
+      value = rawget(G, parts[2]) -- this process may have a replacement of its own
+    end
+    return value, 3
   elseif not may_load then
     return loaded[name], 2
   end

@@ -58,6 +58,14 @@ function M.is_c_function(fn)
   return util.funcinfo(fn).bytecodes == nil
 end
 
+-- Lua functions that aimp itself puts in the place of standard ones, in every process alike.
+local own_source = debug.getinfo(1, "S").source:match("^(.*aimp)[/.]codec")
+
+local function is_given(fn)
+  return M.is_c_function(fn)
+    or own_source ~= nil and debug.getinfo(fn, "S").source:sub(1, #own_source) == own_source
+end
+
 local function is_reference(value)
   local kind = type(value)
   return kind == "table" or kind == "function" or kind == "cdata" or kind == "userdata"
@@ -92,7 +100,7 @@ end
 
 -- What a script adds to a standard library is the script's.
 local function is_exported(module_name, value)
-  return not is_standard[module_name] or type(value) ~= "function" or M.is_c_function(value)
+  return not is_standard[module_name] or type(value) ~= "function" or is_given(value)
 end
 
 local function each_field(t, visit)
@@ -218,7 +226,7 @@ end
 local function take_standard_globals()
   for _, name in ipairs(STANDARD_GLOBALS) do
     local value = rawget(G, name)
-    if type(value) ~= "function" or name == "require" or M.is_c_function(value) then
+    if type(value) ~= "function" or name == "require" or is_given(value) then
       pristine[name] = value
     end
   end

@@ -21,6 +21,9 @@ Receiver.__index = Receiver
 
 local M = {}
 
+-- A Lua function returns no more.
+local MAX_VALUES = 7000
+
 ---@class aimp.codec.ReceiverOptions
 ---@field from_worker? boolean        whether what arrives was sent by a worker
 ---@field peer? aimp.codec.Sender     in the parent: what sent to the workers
@@ -186,6 +189,9 @@ function Receiver:unpack(buf, format, n)
       fail(a)
     end
     return a, b
+  end
+  if n > MAX_VALUES then
+    fail("too many values")
   end
   local ok, list = pcall(read_list, self, buf, format, n)
   if not ok then

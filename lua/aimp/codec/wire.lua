@@ -98,7 +98,10 @@ local function read_scalar_size(p, at, len, tag)
     return size >= 0 and size or nil, at + 1
   end
   local count, start = read_count(p, at, len)
-  return count and count - TAG_STRING, start
+  if not count or count < TAG_STRING then
+    return nil, start -- another tag in the long form of a number, which only strings may have
+  end
+  return count - TAG_STRING, start
 end
 
 --- Whether p[0 .. len) starts with a whole value whose tables hold no more than the bytes that are there, so
