@@ -38,8 +38,9 @@ local RESIZE_ROOM = 64
 local start_method = "forkserver"
 local pool_count = 0
 
---- How workers are started from now on: "forkserver" (default; "fork" is the same) or "spawn".
----@param method string
+--- How workers of the pools made from now on are started: "forkserver" (default; "fork" is the same) forks
+--- them from one process, "spawn" execs each anew.
+---@param method "forkserver"|"fork"|"spawn"
 function M.set_start_method(method)
   if method ~= "forkserver" and method ~= "fork" and method ~= "spawn" then
     errors.raise_misuse(2, "aimp.set_start_method: unknown method '%s' (known: forkserver, fork, spawn)",
@@ -60,7 +61,8 @@ local function at_exit(self)
   end
 end
 
---- A pool of worker processes. They are started at once, in the background.
+--- A pool of worker processes. They are started at once, in the background. Raises START where no process
+--- can be made, ENCODE for a hook that cannot be sent; later failures to start come from its tasks.
 ---@param opts? aimp.PoolOptions
 ---@return aimp.Pool
 function M.Pool(opts)
@@ -170,8 +172,11 @@ local function call_of(self, fn, n, ...)
   return task
 end
 
---- Calls fn(...) in a worker; starts at once.
+--- Calls fn(...) in a worker; starts at once. Raises ENCODE for what cannot be sent. The task's own errors:
+--- REMOTE for what fn raises, WORKER_DIED, TIMEOUT (the pool's), CANCELLED, CLOSED when the pool is terminated,
+--- ENCODE and DECODE for results.
 ---@param fn function
+---@param ... any
 ---@return aimp.Task task  its results are all that fn returns
 function Pool:apply(fn, ...)
   check_open(self, 1)
@@ -192,6 +197,8 @@ local function slot_of_key(self, key)
 end
 
 --- The same as apply, with options for this one call.
+---
+--- Example: `pool:submit(render, { page }, { timeout = 5, retries = 1, key = page.user })`
 ---@param fn function
 ---@param args? any[]              a list, may have n
 ---@param opts? aimp.SubmitOptions
@@ -227,8 +234,10 @@ function Pool:submit(fn, args, opts)
   return task
 end
 
---- Calls fn(...) once in every worker.
+--- Calls fn(...) once in every worker. The first failure is raised; errors are those of apply.
 ---@async
+---@param fn function
+---@param ... any
 ---@return any[] values  the first result of each, by worker
 function Pool:broadcast(fn, ...)
   check_open(self, 1)
@@ -245,8 +254,8 @@ end
 
 -- ---- the rest ----
 
---- Figures of the pool and its workers.
----@return table
+--- Figures of the pool and its workers; after its end those of its end.
+---@return aimp.PoolStats
 function Pool:stats()
   return require("aimp.pool.stats").of(self)
 end

@@ -119,7 +119,7 @@ function Pool:join()
 end
 
 --- More or fewer workers. Those that go finish what they run first; nothing is lost.
----@param count integer
+---@param count integer  at least 1 and queuecount, at most 64 more than the pool began with
 function Pool:resize(count)
   guard.check_open(self, 1)
   check.arg(1, "pool:resize", 1, count, "integer")

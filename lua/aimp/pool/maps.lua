@@ -72,7 +72,10 @@ local function start_map(self, fname, fn, items, opts, spread)
   return result
 end
 
---- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream.
+--- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream. Raises ENCODE
+--- when one of the items sent at once cannot be; later ones are raised by the result.
+---
+--- Example: `for i, value in pool:map(work, items):unordered() do … end`
 ---@param fn function
 ---@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator that is read lazily
 ---@param opts? aimp.MapOptions

@@ -36,7 +36,7 @@ end
 ---@field maxtasksperchild? integer   a worker is replaced after so many tasks, exactly; 0: never
 ---@field childconcurrency? integer   tasks that one worker runs at once; default 16
 ---@field queuecount? integer         queues between the pool and its workers; default 1
----@field scheduler? string|table     "round_robin" (default), "least_loaded", or an object
+---@field scheduler? "round_robin"|"least_loaded"|aimp.Scheduler  default "round_robin"
 ---@field loop_initializer? fun(uv)   called in each worker before the initializer, with luv
 ---@field exception_handler? fun(err) called in the worker with the original error of a task
 ---@field start_method? string        "forkserver" (default; "fork" is the same) or "spawn"

@@ -202,7 +202,8 @@ local function raise(self)
   error(err, 0)
 end
 
---- Waits for all results. The first failure raises and cancels the rest. May be called again.
+--- Waits for all results. The first failure raises and cancels the rest; its field `item` tells which it
+--- was. May be called again.
 ---@async
 ---@return any[] values  the first value of each call, with field n
 function PoolResult:await()
@@ -256,8 +257,10 @@ local function give(self, index)
   return index + 1, value
 end
 
---- One step of `for i, value… in result do`.
+--- One step of `for i, value… in result do`. Raises the failure of an item in its turn, and cancels the rest.
 ---@async
+---@return integer? index  of the item, from 1; nil at the end
+---@return any ...         all values of its call
 function PoolResult:__call()
   local f = fiber.waiter(1, "iterating over a map's results")
   self.consumer = f

@@ -12,7 +12,13 @@ local fiber = require("aimp.fiber")
 
 local M = {}
 
----@class aimp.RoundRobin
+---@class aimp.Scheduler   what the pool's option of that name may be
+---@field register_queue fun(self, qid: integer)
+---@field register_process fun(self, qid: integer)
+---@field schedule_task fun(self, task_id: integer, fn: function, args: table): integer
+---@field complete_task fun(self, task_id: integer)
+
+---@class aimp.RoundRobin: aimp.Scheduler
 local RoundRobin = {}
 RoundRobin.__index = RoundRobin
 
@@ -43,7 +49,7 @@ function M.round_robin()
   return setmetatable({ weights = {}, turns = {}, turn = 0 }, RoundRobin)
 end
 
----@class aimp.LeastLoaded
+---@class aimp.LeastLoaded: aimp.Scheduler
 local LeastLoaded = {}
 LeastLoaded.__index = LeastLoaded
 
