@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local host_module = require("spec.pool.supervisor_host")
 
-local KILLED, EXITED_3, EXITED_0 = 9, 3 * 256, 0
+local KILLED, EXITED_3 = 9, 3 * 256
 
 --- A host whose `count` workers are launched, or up where `is_up`.
 local function started(count, is_up, options)
