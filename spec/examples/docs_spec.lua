@@ -68,6 +68,44 @@ describe("the programs of README.md", function()
   end)
 end)
 
+describe("the API in README.md", function()
+  local text = read("README.md")
+  local aimp = require("aimp")
+
+  -- Classes are found by the functions that their files define.
+  local files = {
+    pool = { "pool/init", "pool/life", "pool/maps" }, result = { "pool/result" }, task = { "task" },
+    response = { "http/response" },
+  }
+  local function has_method(class, name)
+    for _, file in ipairs(assert(files[class], class)) do
+      if read(("lua/aimp/%s.lua"):format(file)):find(("\nfunction %%a+:%s%%("):format(name)) then
+        return true
+      end
+    end
+    return false
+  end
+
+  it("has every name of the module aimp", function()
+    for name in pairs(aimp) do
+      assert.is_truthy(text:find("aimp." .. name, 1, true), name)
+    end
+  end)
+
+  it("has only what is there", function()
+    local count = 0
+    for name in text:gmatch("aimp%.([%a_]+)[%(`]") do
+      count = count + 1
+      assert.is_not_nil(aimp[name], "aimp." .. name)
+    end
+    for class, name in text:gmatch("`([%a]+):([%a_]+)%(") do
+      count = count + 1
+      assert.is_true(has_method(class, name), class .. ":" .. name)
+    end
+    assert.is_true(count > 30)
+  end)
+end)
+
 describe("the documents", function()
   it("link to what is there", function()
     local count = 0

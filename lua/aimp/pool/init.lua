@@ -173,8 +173,8 @@ local function call_of(self, fn, n, ...)
 end
 
 --- Calls fn(...) in a worker; starts at once. Raises ENCODE for what cannot be sent. The task's own errors:
---- REMOTE for what fn raises, WORKER_DIED, TIMEOUT (the pool's), CANCELLED, CLOSED when the pool is terminated,
---- ENCODE and DECODE for results.
+--- REMOTE for what fn raises, WORKER_DIED, TIMEOUT (the pool's), CANCELLED, CLOSED when the pool is
+--- terminated, ENCODE and DECODE for results.
 ---@param fn function
 ---@param ... any
 ---@return aimp.Task task  its results are all that fn returns
