@@ -36,13 +36,21 @@ end
 local Timer = {}
 Timer.__index = Timer
 
+local function fire(timer)
+  local fn = timer._fn
+  if fn then -- not stopped since it was due
+    return fn(timer._a)
+  end
+end
+
 function Timer:_on_time()
-  fiber.soon(self._fn, self._a)
+  fiber.soon(fire, self)
 end
 
 --- Makes it not happen, if it did not yet.
 function Timer:stop()
   timers.remove(self)
+  self._fn = nil
 end
 
 --- Calls fn(a) from the ready queue after some seconds.
@@ -77,18 +85,23 @@ function M.interrupt()
   end
 end
 
-local function block()
+-- A loop without referenced handles does not look at the others either, such as those of pools.
+local function run_uv(mode)
   local keep = not uv.loop_alive()
   if keep then
     keeper = keeper or uv.new_timer()
     uv.timer_start(keeper, KEEP_ALIVE_MS, 0, nothing)
   end
-  blocking = true
-  uv.run("once")
-  blocking = false
+  uv.run(mode)
   if keep then
     uv.timer_stop(keeper)
   end
+end
+
+local function block()
+  blocking = true
+  run_uv("once")
+  blocking = false
 end
 
 --- Nothing is ready: waits until something may be. False when nothing ever will.
@@ -113,7 +126,7 @@ local function drive(is_done)
     if progress or fiber.is_ready() then
       rounds = rounds + 1
       if rounds >= UV_EVERY_ROUNDS or M.now() - uv_at >= UV_EVERY_S then
-        uv.run("nowait")
+        run_uv("nowait")
         rounds, uv_at = 0, M.now()
       end
     elseif not is_done() then
@@ -179,7 +192,7 @@ end
 local function step(seconds)
   local deadline = M.now() + seconds
   local progress = run_ready()
-  uv.run("nowait")
+  run_uv("nowait")
   progress = run_ready() or progress
   if not progress and has_work() and M.now() < deadline then
     wait_for_work(deadline)
