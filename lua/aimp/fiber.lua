@@ -59,6 +59,14 @@ function M.current()
   return current
 end
 
+--- Calls fn(a) outside of every fiber: nothing in it may wait, although a fiber runs. It must not raise.
+function M.outside(fn, a)
+  local previous = current
+  current = nil
+  fn(a)
+  current = previous
+end
+
 --- Level 1 blames the caller of the function that asked.
 local function refuse_wait(level, fname)
   if current == nil then

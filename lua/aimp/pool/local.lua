@@ -18,6 +18,7 @@ local calls = require("aimp.pool.calls")
 local codec = require("aimp.codec")
 local deaths = require("aimp.pool.deaths")
 local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
 local launcher = require("aimp.pool.launcher")
 local loop = require("aimp.loop")
 local owner_methods = require("aimp.pool.owners")
@@ -33,6 +34,8 @@ local uv = loop.uv
 local EVENTS_A_POLL = 2048
 --- Submits between two looks at what came back, when one goes on submitting without waiting.
 local SUBMITS_A_LOOK = 32
+--- Polls between two looks at the clock.
+local POLLS_A_TICK = 8
 local RING_BYTES = 2 ^ 17
 local CELLS = 4096
 local GRACE_MS = 1000
@@ -125,6 +128,7 @@ function M.new(options, max_slots, on_change)
     on_change = on_change,
     outstanding = 0,            -- items submitted and not settled
     submits = 0,                -- since the last look at what came back
+    polls = 0,                  -- since the last look at the clock
     deaths = {}, death_count = 0,
     receivers = {},             -- by slot: what its worker defined
     spec = ffi.new("struct sched_spec"),
@@ -182,18 +186,28 @@ function Local:submit(id, count, data, len)
   if rc == 1 then
     self.submits = self.submits + 1
     if self.submits >= SUBMITS_A_LOOK then
-      self:poll()
+      fiber.outside(self.poll, self) -- what it calls of the user's must not hold up everybody's results
     end
+  end
+end
+
+local function nothing() end
+
+-- In a callback of the uv loop: what was cancelled is told before the loop sleeps, and its deadline armed.
+local function awaken()
+  if not fiber.is_ready() then
+    fiber.soon(nothing)
   end
 end
 
 function Local:cancel(id)
   C.aimp_pool_cancel(self.pool, self.units[id])
-  self:schedule_tick()
+  awaken()
 end
 
 function Local:cancel_group(group)
   C.aimp_pool_cancel_group(self.pool, group)
+  awaken()
 end
 
 -- ---- what comes back ----
@@ -272,13 +286,24 @@ function Local:drain_events(max)
   return handled
 end
 
+-- While the loop never sleeps, nobody arms the ticker.
+local function keep_time(self)
+  self.polls = 0
+  if self.outstanding > 0 and C.aimp_pool_tick_in_ns(self.pool) == 0 then
+    C.aimp_pool_tick(self.pool)
+  end
+end
+
 --- Reads what came and sends what can be sent. Not re-entered: an owner that submits from its method
 --- is served by the round that called it.
 function Local:poll()
   if self.is_polling or self.freed then
     return false
   end
-  self.is_polling, self.submits = true, 0
+  self.is_polling, self.submits, self.polls = true, 0, self.polls + 1
+  if self.polls >= POLLS_A_TICK then
+    keep_time(self)
+  end
   local handled = self:drain_events(EVENTS_A_POLL)
   if handled > 0 then
     C.aimp_pool_run(self.pool)
@@ -312,6 +337,7 @@ function Local:sleep_begin()
     return true
   end
   if C.aimp_pool_sleep_begin(self.pool) == 0 then
+    C.aimp_pool_run(self.pool) -- what came may be room for what waits to be sent
     return false
   end
   self:schedule_tick()
