@@ -53,7 +53,8 @@ describe("a pool's initializer", function()
   end))
 
   it("runs with start method spawn too", pooled({
-    processes = 1, start_method = "spawn", initializer = function(x) session = x end, initargs = { "spawned" },
+    processes = 1, start_method = "spawn",
+    initializer = function(x) session = x end, initargs = { "spawned" },
   }, function(pool)
     assert.equal("spawned", pool:apply(function() return session end):await())
   end))

@@ -175,7 +175,7 @@ describe("queuecount", function()
     assert.same({ 1, 2, 1, 2, 1, 2, 1, 2, 1, 2 }, counts)
   end)
 
-  with_pool("as many as processes gives each worker its own", { processes = 3, queuecount = 3 }, function(pool)
+  with_pool("as many as processes gives each its own", { processes = 3, queuecount = 3 }, function(pool)
     local seen = {}
     local pids = pool:map(function() return require("aimp").pid() end, support.numbers(9), { chunksize = 1 })
     for _, pid in ipairs(pids:await()) do
