@@ -222,8 +222,11 @@ describe("a scheduler of the user's", function()
       end
       cancelled:cancel()
       cancelled:pawait()
-      failure("ENCODE", function() pool:apply(same, io.tmpfile()) end)
-      assert.equal(6, own.count)
+      local file = io.tmpfile()
+      failure("ENCODE", function() pool:apply(same, file) end)
+      failure("ENCODE", function() pool:submit(same, { file }) end)
+      file:close()
+      assert.equal(7, own.count)
       assert_settled(own)
     end)
 
@@ -239,7 +242,9 @@ describe("a scheduler of the user's", function()
       streamed:cancel()
       support.eventually(function() return not streamed.owner end, "all items have settled")
       assert_settled(own)
-      failure("ENCODE", function() pool:map(same, { 1, io.tmpfile() }) end)
+      local file = io.tmpfile()
+      failure("ENCODE", function() pool:map(same, { file, 1 }) end)
+      file:close()
       assert_settled(own)
       local lost = pool:map(function() require("aimp").sleep(100) end, numbers(20))
       pool:terminate()
@@ -250,7 +255,10 @@ describe("a scheduler of the user's", function()
 
   for _, wrong in ipairs({ 0, 3, 1.5, -1, "1", false, 0 / 0, 1 / 0 }) do
     with_own("is blamed for queue " .. tostring(wrong), { processes = 2, queuecount = 2 },
-      function(n) return n == 1 and wrong or 1 end, function(pool)
+      function(n)
+        if n == 1 then return wrong end
+        return 1
+      end, function(pool)
         misuse("scheduler chose queue .*there are 1 to 2", function() pool:apply(same, 1) end)
         assert.equal(2, pool:apply(same, 2):await())
         own.count = 0

@@ -208,4 +208,27 @@ describe("a long stream", function()
       results[k]:cancel()
     end
   end)
+
+  with_pool("is let go after its last use, however it ended", two, function(pool)
+    local live = setmetatable({}, { __mode = "k" })
+    local function keep(result)
+      live[result] = true
+      return result
+    end
+    local function use()
+      keep(pool:map(double, numbers(100))):await()
+      for _ in keep(pool:map(double, (counter(1000)), { window = 10 })) do end -- luacheck: ignore
+      for _ in keep(pool:map(double, numbers(100))):unordered() do end -- luacheck: ignore
+      failure("REMOTE", function() keep(pool:map(function() error("x") end, { 1 })):await() end)
+      local endless = keep(pool:map(double, (counter(math.huge))))
+      endless()
+      endless:cancel()
+      support.eventually(function() return not endless.owner end, "what ran has ended")
+    end
+    use()
+    support.eventually(function()
+      collectgarbage()
+      return next(live) == nil
+    end, "all results are collected")
+  end)
 end)
