@@ -58,31 +58,6 @@ function M.new(backend, job, source, options)
   return self
 end
 
---- Pulls what there is room for; what cannot be had or sent ends the map.
-function PoolResult:pull()
-  if self.feeder then
-    supply.wake_feeder(self)
-  elseif self.list and not self.ended then
-    local ok, err = pcall(supply.pull_list, self)
-    if not ok then
-      self:fail(errors.wrap(err))
-    end
-  end
-end
-
---- Begins; what the first items refuse to send is raised here, at the call.
-function PoolResult:start()
-  if self.iterator then
-    return supply.start_feeder(self)
-  end
-  local ok, err = pcall(supply.pull_list, self)
-  if not ok then
-    self:fail(errors.wrap(err))
-    error(err, 0)
-  end
-  self:finish_if_done()
-end
-
 -- ---- what the backend tells ----
 
 function PoolResult:settled(index, count)
@@ -300,6 +275,6 @@ function PoolResult:cancel(reason)
   self.store = store_module.new()
 end
 
-PoolResult.unbind_window = supply.unbind_window
+PoolResult.start, PoolResult.pull, PoolResult.unbind_window = supply.start, supply.pull, supply.unbind_window
 
 return M

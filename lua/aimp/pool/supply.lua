@@ -105,8 +105,8 @@ end
 
 -- ---- lists ----
 
---- Takes from the list while there is room. Raises what a refused item raises.
-function M.pull_list(map)
+-- Takes from the list while there is room.
+local function pull_list(map)
   local n = room(map)
   while n > 0 do
     local lo = map.pulled + 1
@@ -181,8 +181,7 @@ local function on_stop(feeder, how, err)
   map:progressed()
 end
 
---- Starts the fiber that reads the map's iterator.
-function M.start_feeder(map)
+local function start_feeder(map)
   local feeder = fiber.new(feed)
   feeder.map, feeder.on_stop = map, on_stop
   feeder.items, feeder.count = {}, 0
@@ -191,12 +190,38 @@ function M.start_feeder(map)
   fiber.start(feeder, feeder)
 end
 
---- Lets the feeder go on if there is room for what it reads.
-function M.wake_feeder(map)
+local function wake_feeder(map)
   local feeder = map.feeder
   if feeder.waits_for_room and room(map) > 0 then
     feeder.waits_for_room = false
     fiber.wake(feeder)
+  end
+end
+
+-- ---- what the map asks for ----
+
+--- Begins; what the first items of a list refuse to send is raised here, at the call.
+function M.start(map)
+  if map.iterator then
+    return start_feeder(map)
+  end
+  local ok, err = pcall(pull_list, map)
+  if not ok then
+    map:fail(errors.wrap(err))
+    error(err, 0)
+  end
+  map:finish_if_done()
+end
+
+--- Pulls what there is room for; what cannot be had or sent ends the map.
+function M.pull(map)
+  if map.feeder then
+    wake_feeder(map)
+  elseif map.list and not map.ended then
+    local ok, err = pcall(pull_list, map)
+    if not ok then
+      map:fail(errors.wrap(err))
+    end
   end
 end
 
