@@ -31,7 +31,9 @@ describe("a pool, while the parent's tasks never wait", function()
 end)
 
 describe("a pool in a callback of the loop", function()
-  it("cancels a queued task although the loop was about to sleep", pooled({ processes = 1, childconcurrency = 1 },
+  local serial = { processes = 1, childconcurrency = 1 }
+
+  it("cancels a queued task although the loop was about to sleep", pooled(serial,
     function(pool)
       local running = pool:apply(hang)
       support.eventually(function() return pool:stats().workers[1].running == 1 end, "the task runs")
@@ -50,7 +52,7 @@ describe("a pool in a callback of the loop", function()
 end)
 
 describe("what a result's class does in the parent", function()
-  it("cannot wait, not even where a task of the parent is submitting", pooled({ processes = 1 }, function(pool)
+  it("cannot wait, not even where a task is submitting", pooled({ processes = 1 }, function(pool)
     local Waits = {}
     Waits.__index = Waits
     function Waits.__aimp_send() return 1 end
@@ -69,6 +71,7 @@ describe("what a result's class does in the parent", function()
       local ok, err = tasks[i]:pawait()
       assert.is_false(ok)
       assert.is_true(errors.is(err, "DECODE"), tostring(err))
+      assert.matches("__aimp_recv failed: .*needs a running task", err.message)
     end
     package.loaded["spec.waits"] = nil
   end))

@@ -170,8 +170,11 @@ function Executor:work(runner)
     self.batch = kept.batch
     self:run_batch(runner, kept.batch)
     return true
-  elseif kept then
+  elseif kept and kept.frame.kind == FRAME.CALL then
     self:start_unit(runner, kept.frame, kept.data, #kept.data)
+    return true
+  elseif kept then
+    self.on_frame(kept.frame.kind, kept.frame, kept.data, #kept.data)
     return true
   end
   local frame = self.frame
@@ -202,11 +205,13 @@ function Executor:control(frame)
   self.on_frame(frame.kind, frame, self.payload[0], tonumber(frame.len))
 end
 
--- Empties the ring without starting anything.
+-- Empties the ring without starting anything. What comes behind work that has not begun stays behind it:
+-- a definition may replace a value that this work needs.
 function Executor:drain_ring()
   local frame = self.frame
   while self:receive() do
-    if frame.kind == FRAME.CALL then
+    local has_work = self.batch ~= nil or self.backlog_first <= self.backlog_last
+    if frame.kind == FRAME.CALL or (has_work and frame.kind ~= FRAME.CANCEL) then
       self:keep({ frame = ffi.new("struct frame", frame), data = ffi.string(self.payload[0], frame.len) })
     else
       self:control(frame)

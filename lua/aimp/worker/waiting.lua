@@ -21,12 +21,26 @@ local function waiting_key(cell, item)
   return cell + item * 65536
 end
 
+local function cancelled()
+  return errors.new("CANCELLED", "the task was cancelled")
+end
+
+-- Items that were claimed together with one that waits now; the parent cancels all of a unit or nothing.
+local function cancel_claimed(self, batch)
+  for index = batch.next, batch.claimed - 1 do
+    self.reply:error(batch.cell, batch.generation, index, 0, 0, cancelled(), nil, "CANCELLED")
+  end
+  batch.next, batch.first = batch.claimed, batch.claimed
+end
+
 --- The parent wants the item to be cancelled.
 function Executor:cancel(cell, generation, item)
-  local runner = self.detached[waiting_key(cell, item)]
+  local runner, batch = self.detached[waiting_key(cell, item)], self.batch
   if runner and runner.generation == generation then
     runner.cancelled = true
-    fiber.throw(runner, errors.new("CANCELLED", "the task was cancelled"))
+    fiber.throw(runner, cancelled())
+  elseif batch and batch.cell == cell and batch.generation == generation and batch.count == 0 then
+    cancel_claimed(self, batch)
   end
 end
 
@@ -74,6 +88,7 @@ function Executor:detached_stopped(runner, state, err)
     runner.timer = false
   end
   if state == "park" then
+    runner.cancelled = false -- it took no notice
     self:put_runner(runner)
   else
     self:item_failed(runner, err, true)
