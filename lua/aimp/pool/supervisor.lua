@@ -122,6 +122,10 @@ local function stop_timer(worker)
 end
 
 local function handshake_failed(worker)
+  worker.supervisor.host.drain_events() -- it may be the parent that was stopped
+  if not worker.timer then
+    return
+  end
   worker.timer = nil
   worker.failure = errors.new("START", ("worker %d did not come up within %g s"):format(worker.number,
     HANDSHAKE_S))
@@ -182,6 +186,10 @@ end
 function Listener:on_exited(status, _, failure)
   local worker = self.worker
   local death = deaths.describe(worker.number, worker.pid, status)
+  if worker.has_broken_memory then
+    worker.has_broken_memory = nil
+    death.how = deaths.BROKEN_MEMORY
+  end
   self.supervisor.host.drain_events() -- what it sent before it died still counts
   if worker.state == "stopping" and not worker.killed and status and status ~= 0 then
     self.supervisor.host.report(("worker %d (pid %d) %s while it ended"):format(worker.number, worker.pid,
@@ -211,6 +219,11 @@ function Supervisor:on_frame(slot, kind, failure)
     self.host.C.aimp_pool_ready(self.host.pool, slot)
     self.host.on_ready(worker)
   end
+end
+
+--- What the process wrote into its shared memory makes no sense; the C side has killed it.
+function Supervisor:on_broken_memory(slot)
+  self.workers[slot + 1].has_broken_memory = true
 end
 
 -- ---- ending ----
@@ -244,6 +257,9 @@ function Supervisor:vacate(worker, death, failure)
   worker.must_die, worker.pid = nil, nil
   self.by_slot_live = self.by_slot_live - 1
   host.C.aimp_pool_gone(host.pool, worker.slot, host.on_gone(worker, death))
+  if worker.slot >= self.wanted then -- nobody will run what is pinned here
+    host.C.aimp_pool_remove_slot(host.pool, worker.slot)
+  end
   if not was_ready and not expected and self.respawn then
     return self:start_failed(worker, failure or errors.new("START",
       ("worker %d (pid %s) %s before it was ready"):format(worker.number, death.pid or "unknown", death.how)))
