@@ -28,6 +28,7 @@ local M = {}
 ---@field signal? integer    that ended the worker
 ---@field status? integer    the worker's exit status
 ---@field task? any          which task
+---@field item? integer       place of the map's item that failed
 ---@field name? string       IO: the libuv name of the error
 local Error = {}
 Error.__index = Error

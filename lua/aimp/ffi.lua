@@ -148,7 +148,7 @@ end
 --- Frame kinds and flags; runtime/ipc/channel.h.
 M.FRAME = {
   START = 1, DEFINE = 2, FORGET = 3, CALL = 4, CANCEL = 5, STOP = 6, NOTE = 7,
-  HELLO = 65, READY = 66, RESULT = 67, OVERDUE = 68, NOTE_UP = 69, DEFINE_UP = 70,
+  HELLO = 65, READY = 66, RESULT = 67,
 }
 M.FLAG_END = 1
 M.FLAG_ERROR = 2

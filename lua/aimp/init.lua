@@ -11,6 +11,11 @@ local run = require("aimp.run")
 local spawn = require("aimp.task.spawn")
 local with = require("aimp.with")
 
+---@class aimp
+---@field Pool fun(opts?: aimp.PoolOptions): aimp.Pool
+---@field set_start_method fun(method: "forkserver"|"fork"|"spawn")
+---@field http aimp.http
+---@field errors aimp.errors
 local M = {
   run = run.run,
   spawn = spawn.spawn,

@@ -44,9 +44,6 @@ enum frame_kind {
     FRAME_HELLO = 65, /* the worker took its configuration */
     FRAME_READY,      /* the initializer ran; FRAME_ERROR with payload: it failed */
     FRAME_RESULT,     /* results of items [first, first+count); see flags */
-    FRAME_OVERDUE,    /* item `first` of `cell` ignored its cancellation: end me */
-    FRAME_NOTE_UP,    /* as FRAME_NOTE, towards the parent */
-    FRAME_DEFINE_UP,  /* as FRAME_DEFINE, for what results refer to */
     FRAME_UP_END,     /* no kind: stays behind the last one towards the parent */
 };
 

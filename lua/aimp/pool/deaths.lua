@@ -11,6 +11,8 @@ local signal_names = {
   [24] = "SIGXCPU", [25] = "SIGXFSZ", [31] = "SIGSYS",
 }
 
+M.BROKEN_MEMORY = "was killed because what it wrote to its shared memory made no sense"
+
 ---@class aimp.Death
 ---@field worker integer   1 ..
 ---@field pid? integer

@@ -108,12 +108,10 @@ function Pool:_choose_queue(fn, args)
 end
 
 -- The scheduler's code runs in the middle of ours: its errors are reported, no more.
-local function completes(self, task, id)
-  task.on_settled = function()
-    local ok, err = xpcall(self.scheduler.complete_task, errors.handler, self.scheduler, id)
-    if not ok then
-      fiber.on_error(err)
-    end
+local function complete(self, id)
+  local ok, err = xpcall(self.scheduler.complete_task, errors.handler, self.scheduler, id)
+  if not ok then
+    fiber.on_error(err)
   end
 end
 
@@ -160,6 +158,22 @@ local function set_defaults(self, spec)
   spec.timeout_ms = options_module.timeout_ms(options.timeout)
 end
 
+-- The same for a call that the scheduler has the number `id` for; nil: no scheduler was asked.
+local function start_scheduled(self, id, fn, n, ...)
+  if not id then
+    return start_call(self, fn, n, ...)
+  end
+  local ok, task = pcall(start_call, self, fn, n, ...)
+  if not ok then
+    complete(self, id)
+    error(task, 0)
+  end
+  task.on_settled = function()
+    complete(self, id)
+  end
+  return task
+end
+
 local function call_of(self, fn, n, ...)
   set_defaults(self, self.backend.spec)
   if self.single_queue then
@@ -167,9 +181,7 @@ local function call_of(self, fn, n, ...)
   end
   local qid, id = self:_choose_queue(fn, { n = n, ... })
   self.backend.spec.queue = qid
-  local task = start_call(self, fn, n, ...)
-  completes(self, task, id)
-  return task
+  return start_scheduled(self, id, fn, n, ...)
 end
 
 --- Calls fn(...) in a worker; starts at once. Raises ENCODE for what cannot be sent. The task's own errors:
@@ -226,11 +238,8 @@ function Pool:submit(fn, args, opts)
   if options.retries then
     spec.retries = options.retries
   end
-  local task = start_call(self, fn, n, unpack(args, 1, n))
+  local task = start_scheduled(self, id, fn, n, unpack(args, 1, n))
   task.name = options.name
-  if id then
-    completes(self, task, id)
-  end
   return task
 end
 

@@ -243,8 +243,6 @@ local function take_frame(self, event)
       failure.message = ("worker %d cannot start: initializer: %s"):format(slot + 1, failure.message)
     end
     self.supervisor:on_frame(slot, kind, failure)
-  elseif kind == FRAME.DEFINE_UP then
-    pcall(self.receivers[slot].define, self.receivers[slot], event.key, ffi.string(event.data, event.len))
   end
 end
 
@@ -261,6 +259,8 @@ local function take_event(self, event)
     end
   elseif kind == EVENT.FRAME then
     take_frame(self, event)
+  elseif kind == EVENT.BROKEN then
+    self.supervisor:on_broken_memory(event.slot)
   end
 end
 
@@ -304,7 +304,11 @@ function Local:poll()
   if self.polls >= POLLS_A_TICK then
     keep_time(self)
   end
-  local handled = self:drain_events(EVENTS_A_POLL)
+  local ok, handled = xpcall(self.drain_events, errors.handler, self, EVENTS_A_POLL)
+  if not ok then
+    fiber.on_error(handled) -- a fault of ours; the next events are not to wait for ever
+    handled = 1
+  end
   if handled > 0 then
     C.aimp_pool_run(self.pool)
   end

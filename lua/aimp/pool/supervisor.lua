@@ -186,11 +186,11 @@ end
 function Listener:on_exited(status, _, failure)
   local worker = self.worker
   local death = deaths.describe(worker.number, worker.pid, status)
+  self.supervisor.host.drain_events() -- what it sent before it died still counts
   if worker.has_broken_memory then
     worker.has_broken_memory = nil
     death.how = deaths.BROKEN_MEMORY
   end
-  self.supervisor.host.drain_events() -- what it sent before it died still counts
   if worker.state == "stopping" and not worker.killed and status and status ~= 0 then
     self.supervisor.host.report(("worker %d (pid %d) %s while it ended"):format(worker.number, worker.pid,
       death.how))

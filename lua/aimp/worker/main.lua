@@ -148,11 +148,6 @@ local function new_worker(number)
     from_worker = true,
     peer = self.receiver,
     what = "result",
-    define = function(key, blob)
-      self.reply:post(FRAME.DEFINE_UP, key, 0, blob)
-      return 0
-    end,
-    forget = function() end,
   })
   self.reply.sender = self.sender
   self.executor = executor_module.new({
