@@ -14,9 +14,11 @@ static uint64_t ops_now_ns(void *ctx)
     return aimp__clock_ns();
 }
 
+/* A channel that takes nothing any more, as when a task closed the worker's socket, is as good as a
+ * corrupt one: its worker would wait for ever. */
 static int checked(struct slot *slot, int rc)
 {
-    if (rc == AIMP_ECORRUPT)
+    if (rc != AIMP_OK && rc != AIMP_EFULL)
         aimp__slot_break(slot);
     return rc;
 }

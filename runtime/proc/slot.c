@@ -96,7 +96,7 @@ int aimp__slot_post(struct slot *slot, const struct frame *frame, const void *pa
         return AIMP_ECLOSED;
     int rc = aimp__outbox_send(&slot->outbox, slot->channel, frame, payload, NULL);
     slot->is_dirty = true;
-    if (rc == AIMP_ECORRUPT)
+    if (rc == AIMP_ECORRUPT || rc == AIMP_ECLOSED)
         aimp__slot_break(slot);
     return rc;
 }

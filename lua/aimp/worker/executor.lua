@@ -280,6 +280,7 @@ local function retry(self)
 end
 
 function Executor:sleep_begin()
+  self.reply:flush() -- also where nothing was sent: the parent may wait for the room that reading made
   if not self.retry_timer and C.aimp_port_is_congested(self.port) ~= 0 then
     self.retry_timer = loop.timer(RETRY_S, retry, self)
   end
