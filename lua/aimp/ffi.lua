@@ -47,7 +47,6 @@ struct aimp_event {
   uint64_t index;
   uint32_t tag, flags, outcome, death, frame_kind, key;
   int32_t code;
-  uint32_t is_end;
   uint64_t wall_ns;
   const uint8_t *data;
   uint64_t len;

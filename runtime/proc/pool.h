@@ -54,7 +54,6 @@ struct aimp_event {
     uint32_t frame_kind;
     uint32_t key;
     int32_t code;
-    uint32_t is_end;
     uint64_t wall_ns;
     const void *data; /* lives until the next aimp_pool_next on this pool */
     uint64_t len;
