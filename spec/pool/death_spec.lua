@@ -194,6 +194,24 @@ describe("retries", function()
     end
   end)
 
+  with_pool("give up on a map's item that kills each time", { processes = 2, retries = 2 }, function(pool)
+    local path = os.tmpname()
+    local result = pool:map(function(x)
+      if x == 6 then
+        local file = assert(io.open(path, "a"))
+        file:write("x")
+        file:close()
+        os.exit(1)
+      end
+      return x
+    end, support.numbers(20), { chunksize = 4 })
+    assert.equal(6, failure("WORKER_DIED", function() result:await() end).item)
+    local file = assert(io.open(path))
+    assert.equal("xxx", file:read("*a"))
+    file:close()
+    os.remove(path)
+  end)
+
   with_pool("are not for errors that a task raises", { processes = 1, retries = 5 }, function(pool)
     local calls = 0
     local function count()

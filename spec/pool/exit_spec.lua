@@ -71,6 +71,18 @@ describe("a parent that is killed", function()
     assert_all_gone(child)
   end)
 
+  it("together with its template takes them along, too", function()
+    local child = start(busy .. "print(require('aimp.pool.launcher').pid()) aimp.sleep(1000)")
+    child:line()
+    child:line()
+    local template = tonumber(child:line())
+    child:kill(19) -- SIGSTOP: it starts nothing new
+    uv.kill(template, "sigkill")
+    child:kill(9)
+    child:wait()
+    assert_all_gone(child)
+  end)
+
   it("takes workers along that are idle, whichever the start method", function()
     for _, method in ipairs({ "forkserver", "spawn" }) do
       local child = start(([[
