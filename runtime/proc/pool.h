@@ -37,8 +37,8 @@ enum aimp_tag {
 enum aimp_event_kind {
     AIMP_EVENT_RESULT = 1, /* owner, index, count, tag, data; flags: FRAME_ERROR */
     AIMP_EVENT_OUTCOME,    /* owner, index, count, outcome (enum sched_outcome_kind), slot, death */
-    AIMP_EVENT_FRAME,  /* slot, frame_kind (HELLO, READY), key, tag, flags, data */
-    AIMP_EVENT_BROKEN, /* slot: its shared memory is corrupt; it was killed. code */
+    AIMP_EVENT_FRAME,      /* slot, frame_kind (HELLO, READY), key, tag, flags, data */
+    AIMP_EVENT_BROKEN,     /* slot: its shared memory is corrupt; it was killed. code */
 };
 
 struct aimp_event {

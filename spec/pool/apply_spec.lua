@@ -183,7 +183,7 @@ end)
 
 describe("task:cancel of a pool's task", function()
   with_pool("raises CANCELLED at the task's wait in the worker", one, function(pool)
-    local function wait(marks)
+    local function wait()
       local ok, err = pcall(require("aimp").sleep, 100)
       _G.cancelled_with = not ok and err.code
       error(err, 0)
@@ -253,7 +253,9 @@ describe("pool:submit", function()
     slow:await()
   end)
 
-  with_pool("runs higher priorities first, equals in order", { processes = 1, childconcurrency = 1 }, function(pool)
+  with_pool("runs higher priorities first, equals in order", {
+    processes = 1, childconcurrency = 1,
+  }, function(pool)
     local function note(name)
       _G.order = (_G.order or "") .. name
       return _G.order
