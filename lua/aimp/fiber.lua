@@ -59,14 +59,6 @@ function M.current()
   return current
 end
 
---- Calls fn(a) outside of every fiber: nothing in it may wait, although a fiber runs. It must not raise.
-function M.outside(fn, a)
-  local previous = current
-  current = nil
-  fn(a)
-  current = previous
-end
-
 --- Level 1 blames the caller of the function that asked.
 local function refuse_wait(level, fname)
   if current == nil then
@@ -208,6 +200,14 @@ end
 local function leave(previous, ...)
   current = previous
   return ...
+end
+
+--- Calls fn(...) outside of every fiber: nothing in it may wait, although a fiber runs. It must not raise.
+---@return any ...
+function M.outside(fn, ...)
+  local previous = current
+  current = nil
+  return leave(previous, fn(...))
 end
 
 --- Resumes now. Only for who drives fibers, from outside every fiber.

@@ -11,6 +11,7 @@
 ---   refs:keyed(t)  -> key or nil
 local cdata = require("aimp.codec.cdata")
 local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
 local frames = require("aimp.codec.graph_frames")
 local handles = require("aimp.codec.handles")
 local names = require("aimp.codec.names")
@@ -122,7 +123,7 @@ local function begin_object(w, object, metatable, send)
   if not handles.method(metatable, "__aimp_recv") then
     refuse(object, "object whose class has __aimp_send and no __aimp_recv")
   end
-  local ok, value = pcall(send, object)
+  local ok, value = fiber.outside(pcall, send, object) -- buffers and definitions are half written meanwhile
   if not ok then
     refuse(object, "object whose __aimp_send failed (" .. errors.describe(value) .. ")")
   end

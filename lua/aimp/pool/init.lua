@@ -129,15 +129,23 @@ local function pack(self, n, ...)
       return 0, 0
     end
   end
-  return self.backend.sender:pack(buf, n, ...)
+  -- __aimp_send of what is packed may submit: that has another buffer
+  self.args, self.spare_args = self.spare_args or buffer.new(), nil
+  local format, needs = self.backend.sender:pack(buf, n, ...)
+  self.args, self.spare_args = buf, self.args
+  return format, needs
 end
 
 -- Starts a call; self.backend.spec holds all but what is set here.
 local function start_call(self, fn, n, ...)
-  local backend = self.backend
+  local backend, spec = self.backend, self.backend.spec
+  local queue, pin, priority = spec.queue, spec.pin, spec.priority
+  local retries, timeout_ms = spec.retries, spec.timeout_ms
   local key, needs = backend.sender:prepare(fn)
   local format, argument_needs = pack(self, n, ...)
-  local spec = backend.spec
+  -- again, as encoding may have submitted something else
+  spec.queue, spec.pin, spec.priority = queue, pin, priority
+  spec.retries, spec.timeout_ms = retries, timeout_ms
   spec.fn, spec.tag = key, format + lshift(n, 8)
   spec.needs = (argument_needs or 0) > needs and argument_needs or needs
   spec.group, spec.base = 0, 0

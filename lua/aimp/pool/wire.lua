@@ -18,6 +18,7 @@ local VALUES_MAX = 8000
 
 local numbers_of = ffi.typeof("const double *")
 local scratch, numbers, capacity = buffer.new(), ffi.new("double[1024]"), 1024
+local packing = buffer.new() -- nil while it is in use
 
 -- Items lo..hi as packed doubles; false when one of them is no number.
 local function fill_numbers(items, lo, hi)
@@ -48,9 +49,11 @@ function M.pack_items(sender, items, lo, hi, spread)
   if not spread and fill_numbers(items, lo, hi) then
     return TAG.NUMBERS + lshift(count, 8), 0, numbers, count * 8
   end
-  scratch:reset()
-  local format, needs = sender:pack_list(scratch, items, lo, hi)
-  local data, len = scratch:ref()
+  local buf = packing or buffer.new()
+  packing = nil -- __aimp_send of an item may submit another map
+  local format, needs = sender:pack_list(buf:reset(), items, lo, hi)
+  packing = buf
+  local data, len = buf:ref()
   return (spread and TAG.MULTI or TAG.LIST) + format + lshift(count, 8), needs or 0, data, len
 end
 
@@ -91,6 +94,9 @@ function M.unpack_error(receiver, tag, data, len)
   if not ok or type(value) ~= "table" then
     return decode_failed(value)
   end
+  if getmetatable(value) ~= nil then
+    return decode_failed("a plain error was expected")
+  end
   local code = errors.codes[value.code] and value.code or "REMOTE"
   local text = type(value.message) == "string" and value.message or errors.describe(value.message)
   local traceback = type(value.traceback) == "string" and value.traceback or nil
@@ -100,7 +106,7 @@ end
 
 -- A list of values as unpack() can take it.
 local function is_value_list(list)
-  local n = type(list) == "table" and list.n
+  local n = type(list) == "table" and getmetatable(list) == nil and list.n
   return type(n) == "number" and n >= 0 and n <= VALUES_MAX and n % 1 == 0
 end
 
@@ -122,6 +128,8 @@ function M.unpack_batch(receiver, tag, data, len, first, count, out)
   local ok, list = pcall(receiver.unpack_list, receiver, scratch, codec_format, count)
   if not ok or type(list) ~= "table" then
     return decode_failed(list)
+  elseif getmetatable(list) ~= nil then
+    return decode_failed("a plain list was expected")
   end
   if not is_multi then
     return out:store_list(first, count, list)
