@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/boot.h"
 
+#include "cli/embedded.h"
 #include "cli/output.h"
 #include "lua/callback.h"
 #include "lua/core.h"
@@ -57,6 +58,7 @@ static int open_protected(lua_State *L)
     luaL_openlibs(L);
     prepend_path(L, "path", boot->prefix, lua_tails);
     prepend_path(L, "cpath", boot->prefix, c_tails);
+    aimp__embedded_preload(L);
     preload(L, "luv", luv_too_early);
     preload(L, "aimp.core", luaopen_aimp_core);
     lua_pushcfunction(L, aimp__output_print);

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --- Makes a state ready for a worker, as far as that can be done before the fork: no loop, so no luv.
 ---
---- The template calls this once. Each worker it forks then has those modules loaded that need no luv, and the
---- others compiled. A worker that is exec'd calls it too.
+--- The template calls `run` once. Each worker it forks then has those modules loaded that need no luv; the
+--- others are in the executable, compiled. A worker that is exec'd calls it too. Which those are is found
+--- by `plan` when aimprun is built (scripts/lib/embed.lua).
 local M = {}
 
 local ROOTS = { "aimp", "aimp.worker.main" }
 
 ---@class aimp.cli.Preloaded
----@field chunk function     the compiled module
 ---@field needs string[]     what it requires when it is loaded
 ---@field needs_luv? boolean it or one of those
 
@@ -32,17 +32,17 @@ local function load_time_requires(text)
   return names
 end
 
---- Compiles a module of aimp's and what it requires, into `plan`. The C modules are package.preload's.
-local function compile(plan, name)
-  if plan[name] or package.preload[name] or not name:find("^aimp") then
+--- Adds a module of aimp's and what it requires. C modules have no file on this path.
+local function add(plan, name)
+  if plan[name] or name == "aimp.core" or not name:find("^aimp") then
     return
   end
   local path = assert(package.searchpath(name, package.path))
   local text = read(path)
-  local entry = { chunk = assert(loadstring(text, "@" .. path)), needs = load_time_requires(text) }
+  local entry = { needs = load_time_requires(text) }
   plan[name] = entry
   for _, other in ipairs(entry.needs) do
-    compile(plan, other)
+    add(plan, other)
   end
 end
 
@@ -64,7 +64,7 @@ end
 function M.plan()
   local plan = {}
   for _, name in ipairs(ROOTS) do
-    compile(plan, name)
+    add(plan, name)
   end
   for name in pairs(plan) do
     needs_luv(plan, name)
@@ -74,14 +74,8 @@ end
 
 function M.run()
   require("aimp.cli.require").install()
-  local plan = M.plan()
-  for name, entry in pairs(plan) do
-    package.preload[name] = entry.chunk
-  end
-  for name, entry in pairs(plan) do
-    if not entry.needs_luv then
-      require(name)
-    end
+  for _, name in ipairs(require("aimp.cli.early")) do
+    require(name)
   end
   collectgarbage() -- or every worker collects the same garbage
 end
