@@ -9,7 +9,9 @@ local support = require("spec.pool.support")
 local pooled = support.pooled
 
 describe("work that a worker cannot begin yet", function()
-  it("runs with the captured values that it was submitted with", pooled({ processes = 1, childconcurrency = 1 },
+  local one_at_a_time = { processes = 1, childconcurrency = 1 }
+
+  it("runs with the captured values that it was submitted with", pooled(one_at_a_time,
     function(pool)
       local value = 0
       local function read() return value end
@@ -43,7 +45,9 @@ describe("work that a worker cannot begin yet", function()
         end
         return x
       end, support.numbers(400), { chunksize = 400 })
-      support.eventually(function() return pool:stats().workers[1].running > 5 end, "more is claimed than runs")
+      support.eventually(function()
+        return pool:stats().workers[1].running > 5
+      end, "more is claimed than runs")
       map:cancel()
       assert.equal(pid, aimp.wait_for(pool:apply(function() return require("aimp").worker().pid end), 10))
       assert.equal(pid, other:await())
