@@ -139,7 +139,7 @@ describe("a sender forgets", function()
   end)
 
   it("and does not take a new variable for an old one at its address", function()
-    for i = 1, 3000 do
+    for i = 1, 600 do
       local n = i
       local fn = plain(function()
         n = n + 0
@@ -148,7 +148,7 @@ describe("a sender forgets", function()
       assert.equal(i, pair:call(fn))
       n = i + 0.5
       assert.equal(i + 0.5, pair:call(fn))
-      if i % 100 == 0 then
+      if i % 20 == 0 then
         collectgarbage()
       end
     end
@@ -156,7 +156,7 @@ describe("a sender forgets", function()
 
   it("and does so when both hold the same table", function()
     local shared = {}
-    for i = 1, 500 do
+    for i = 1, 200 do
       local variable = shared
       local take = plain(function()
         local value = variable

@@ -16,16 +16,8 @@ local function split(path)
   return parts
 end
 
-local split_paths = setmetatable({}, { __mode = "v" })
-
-local function parts_of(path)
-  local parts = split_paths[path]
-  if not parts then
-    parts = split(path)
-    split_paths[path] = parts
-  end
-  return parts
-end
+-- The parts of paths that named something. Not of all: a worker can send any number of others.
+local known_parts = {}
 
 --- A path as people write it.
 ---@param path string
@@ -46,8 +38,11 @@ local function resolve_root(parts, may_load)
       value = rawget(G, parts[2]) -- this process may have a replacement of its own
     end
     return value, 3
-  elseif not may_load then
-    return loaded[name], 2
+  end
+  -- While a module loads, package.loaded has a mark in its place.
+  local present = loaded[name]
+  if not may_load or present ~= nil and type(present) ~= "userdata" then
+    return present, 2
   end
   local ok, value = pcall(G.require, name)
   if not ok then
@@ -75,7 +70,7 @@ end
 ---@return any value        nil when there is none
 ---@return string? reason   set when there is none
 function M.resolve(path, may_load)
-  local parts = parts_of(path)
+  local parts = known_parts[path] or split(path)
   local value, at, reason = resolve_root(parts, may_load)
   if reason then
     return nil, reason
@@ -88,6 +83,7 @@ function M.resolve(path, may_load)
   if value == nil then
     return nil, "'" .. M.describe(path) .. "' is not known in this process"
   end
+  known_parts[path] = parts
   return value
 end
 

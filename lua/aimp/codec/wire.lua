@@ -104,6 +104,14 @@ local function read_scalar_size(p, at, len, tag)
   return count - TAG_STRING, start
 end
 
+--- Whether p[0 .. len) starts with a table.
+---@param p ffi.cdata*
+---@param len integer
+---@return boolean
+function M.is_table(p, len)
+  return len > 0 and p[0] >= TAG_TABLE and p[0] <= TAG_TABLE_LAST
+end
+
 --- Whether p[0 .. len) starts with a whole value whose tables hold no more than the bytes that are there, so
 --- that decoding it allocates in proportion to them. string.buffer itself believes the sizes it reads.
 ---@param p ffi.cdata*  uint8_t pointer
