@@ -64,6 +64,7 @@ local function start_map(self, fname, fn, items, opts, spread)
   local key, needs = self.backend.sender:prepare(fn)
   local result = result_module.new(self.backend, {
     key = key, needs = needs, spread = spread, fn_name = "an item of " .. fname,
+    fn = fn, -- its definition is forgotten when it is collected
     queue = queue_chooser(self, fn),
     tickets = schedulers.tickets(not self.single_queue and self.scheduler or nil),
   }, source, options)
