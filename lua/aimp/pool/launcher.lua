@@ -83,10 +83,17 @@ end
 
 local function send_waiting()
   while waiting and waiting[1] do
-    if C.aimp_launcher_fork(handle, waiting[1], err) ~= 0 then
+    local request = waiting[1]
+    local rc = C.aimp_launcher_fork(handle, request, err)
+    if rc == EAGAIN or rc == ECLOSED then
       return
     end
     table.remove(waiting, 1)
+    local listener = listeners[request.id]
+    if rc ~= 0 and listener then -- nor may it hold up those behind it
+      listeners[request.id] = nil
+      listener:on_launch_failed(err.os_errno)
+    end
   end
   waiting = nil
 end
