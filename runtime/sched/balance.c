@@ -129,7 +129,7 @@ static struct sched_slot *fullest(struct sched *sched, const struct sched_slot *
     struct sched_slot *best = NULL;
     uint32_t step = sched->config.queues;
     *unclaimed = 0;
-    for (uint32_t i = taker->index % step; i < sched->config.max_slots; i += step) {
+    for (uint32_t i = taker->index % step; i < sched->used_slots; i += step) {
         struct sched_slot *slot = &sched->slots[i];
         if (slot == taker || slot->outstanding == 0 || slot->is_claimed)
             continue;
@@ -144,7 +144,7 @@ static struct sched_slot *fullest(struct sched *sched, const struct sched_slot *
 
 static bool has_unclaimed(const struct sched *sched)
 {
-    for (uint32_t i = 0; i < sched->config.max_slots; i++)
+    for (uint32_t i = 0; i < sched->used_slots; i++)
         if (sched->slots[i].outstanding > 0 && !sched->slots[i].is_claimed)
             return true;
     return false;
@@ -180,7 +180,7 @@ static uint32_t relieve(struct sched *sched, struct sched_slot *taker, uint64_t 
 
 static bool has_idle(const struct sched *sched)
 {
-    for (uint32_t i = 0; i < sched->config.max_slots; i++)
+    for (uint32_t i = 0; i < sched->used_slots; i++)
         if (sched->slots[i].state == SLOT_READY && sched->slots[i].outstanding == 0)
             return true;
     return false;
@@ -190,13 +190,13 @@ static bool has_idle(const struct sched *sched)
 bool aimp__sched_balance(struct sched *sched)
 {
     uint32_t moved = 0;
-    if (sched->config.max_slots < 2 || !has_unclaimed(sched))
+    if (sched->used_slots < 2 || !has_unclaimed(sched))
         return false;
     uint64_t now_ns = sched->ops.now_ns(sched->ctx);
     if (now_ns - sched->balanced_ns < YOUNG_NS)
         return false;
     sched->balanced_ns = now_ns;
-    for (uint32_t i = 0; i < sched->config.max_slots; i++)
+    for (uint32_t i = 0; i < sched->used_slots; i++)
         moved += relieve(sched, &sched->slots[i], now_ns);
     if (has_idle(sched) && has_unclaimed(sched) && sched->balance_at_ns > now_ns + RETRY_NS)
         sched->balance_at_ns = now_ns + RETRY_NS;
@@ -209,7 +209,7 @@ bool aimp__sched_balance(struct sched *sched)
 
 static void notice_blocked(struct sched *sched, uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < sched->config.max_slots; i++) {
+    for (uint32_t i = 0; i < sched->used_slots; i++) {
         struct sched_slot *slot = &sched->slots[i];
         if (slot->outstanding > 0 && !slot->is_claimed)
             slot->is_blocked = unclaimed_in(sched, slot, now_ns, BLOCKED_NS) > 0;
@@ -256,7 +256,7 @@ static void enforce_deadline(struct sched *sched, struct unit *unit, uint64_t no
 static void enforce_deadlines(struct sched *sched, uint64_t now_ns)
 {
     sched->timeout_at_ns = 0;
-    for (uint32_t i = 0; sched->timed && i < sched->config.max_slots; i++) {
+    for (uint32_t i = 0; sched->timed && i < sched->used_slots; i++) {
         for (uint32_t number = sched->slots[i].head; number;) {
             struct unit *unit = aimp__slab_at(&sched->slab, number);
             number = unit->next;

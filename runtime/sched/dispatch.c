@@ -51,7 +51,9 @@ static bool can_take(const struct sched *sched, const struct sched_slot *slot,
 static struct sched_slot *best_slot(struct sched *sched, const struct unit *unit)
 {
     uint32_t step = sched->config.queues, offset = unit->queue - 1;
-    uint32_t places = (sched->config.max_slots - offset + step - 1) / step;
+    if (sched->used_slots <= offset)
+        return NULL;
+    uint32_t places = (sched->used_slots - offset + step - 1) / step;
     uint32_t place = sched->turn % places;
     struct sched_slot *best = NULL;
     for (uint32_t i = 0; i < places; i++) {
@@ -196,7 +198,7 @@ static bool dispatch(struct sched *sched, struct sched_slot *slot, struct unit *
 static uint32_t run_pinned(struct sched *sched)
 {
     uint32_t sent = 0;
-    for (uint32_t i = 0; i < sched->config.max_slots; i++) {
+    for (uint32_t i = 0; i < sched->used_slots; i++) {
         struct sched_slot *slot = &sched->slots[i];
         struct unit *unit;
         while (slot->pinned.items && (unit = aimp__fifo_peek(&slot->pinned, &sched->slab)) &&
@@ -234,7 +236,7 @@ uint32_t aimp__sched_run(struct sched *sched)
     uint32_t sent = run_all(sched);
     if (aimp__sched_balance(sched))
         sent += run_all(sched);
-    for (uint32_t i = 0; i < sched->config.max_slots; i++) {
+    for (uint32_t i = 0; i < sched->used_slots; i++) {
         any_full |= sched->slots[i].is_full;
         sched->slots[i].is_full = false;
     }

@@ -220,6 +220,8 @@ void aimp__sched_worker_ready(struct sched *sched, uint32_t index)
         sched->ops.kill(sched->ctx, index);
         return;
     }
+    if (index >= sched->used_slots)
+        sched->used_slots = index + 1;
     slot->state = SLOT_READY;
     slot->spent = 0;
     slot->is_blocked = false;

@@ -48,6 +48,7 @@ struct sched {
     struct slab slab;
     struct fifo *queues; /* by queue id - 1 */
     struct sched_slot *slots;
+    uint32_t used_slots; /* those that ever had a worker are below */
     uint32_t buckets[GROUP_BUCKETS];
     struct sched_outcome *outcomes; /* ring */
     uint32_t outcome_head, outcome_count, outcome_capacity;
