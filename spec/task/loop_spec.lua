@@ -31,7 +31,10 @@ local poller = [[
   function poller:sleep_end() log[#log + 1] = "end" end
   function poller:later(ms)
     self.left = self.left + 1
-    self.timer:start(ms, 0, function() self.came = true end)
+    self.timer:start(ms, 0, function()
+      self.came = true
+      loop.interrupt() -- a timer that is due before the poll
+    end)
   end
   loop.add_poller(poller)
 ]]
