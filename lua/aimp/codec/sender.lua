@@ -32,7 +32,7 @@ Sender.__index = Sender
 local M = {}
 
 ---@class aimp.codec.SenderOptions
----@field define? fun(key: integer, blob: string): integer  appends a definition to the log; its position
+---@field define? fun(key: integer, blob: string): integer  appends to the log; position, 0: no memory
 ---@field forget? fun(key: integer)   a definition that no later call needs
 ---@field from_worker? boolean
 ---@field peer? aimp.codec.Receiver   in a worker: what receives from the parent

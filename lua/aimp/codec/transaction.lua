@@ -8,6 +8,7 @@
 --- variables by key only, so what contents refer to is there before them, and classes before their objects.
 local changes = require("aimp.codec.changes")
 local clear = require("table.clear")
+local errors = require("aimp.errors")
 local forgetting = require("aimp.codec.forgetting")
 local functions = require("aimp.codec.functions")
 local names = require("aimp.codec.names")
@@ -120,7 +121,11 @@ end
 local function define(self, list)
   for _, item in ipairs(list) do
     local record = item.record
-    record.pos = self.captures.define(record.key, item.blob)
+    local position = self.captures.define(record.key, item.blob)
+    if position < 1 then
+      error(errors.new("ENCODE", "cannot send a function or what it captures: no memory for it"), 0)
+    end
+    record.pos = position
     apply(self, record, item.changes)
   end
 end
