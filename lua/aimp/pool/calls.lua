@@ -42,9 +42,19 @@ local function release(task, backend)
   end
 end
 
-local function decode_one(data, len)
-  scratch:set(data, len)
-  return scratch:decode()
+-- Whether the bytes are one short scalar as string.buffer writes it (tags of LuaJIT's lj_serialize.h). What a
+-- worker sends is not trusted, and LuaJIT's decoder must not meet malformed bytes in compiled code: its
+-- error would crash the process. All else goes through the codec's checks.
+local function is_sound_scalar(data, len)
+  local tag = data[0]
+  if tag == 7 then
+    return len == 9 -- a double
+  elseif tag <= 2 then
+    return len == 1 -- nil, false, true
+  elseif tag == 6 then
+    return len == 5 -- an integer
+  end
+  return tag >= 0x20 and tag < 0xe0 and len == tag - 0x1f -- a string of less than 192 bytes
 end
 
 local function resolve(task, ok, ...)
@@ -59,11 +69,10 @@ end
 function M.on_result(task, event, receiver, backend)
   local tag = event.tag
   release(task, backend)
-  if tag == ONE_PLAIN and band(event.flags, FLAG_ERROR) == 0 then
-    local ok, value = pcall(decode_one, event.data, event.len)
-    if ok then
-      return task:_resolve1(value)
-    end
+  if tag == ONE_PLAIN and band(event.flags, FLAG_ERROR) == 0
+    and is_sound_scalar(event.data, tonumber(event.len)) then
+    scratch:set(event.data, event.len)
+    return task:_resolve1(scratch:decode())
   end
   if band(event.flags, FLAG_ERROR) ~= 0 then
     local err = wire.unpack_error(receiver, tag, event.data, event.len)
