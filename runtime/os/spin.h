@@ -16,8 +16,8 @@
 #define SPIN_MAX_NS      50000u
 #define SPIN_MIN_NS      1000u /* below this: off */
 #define SPIN_START_NS    10000u
-#define SPIN_RETRY_NS    5000u /* the try when off */
-#define SPIN_RETRY_WAITS 64u   /* one wait in so many, when off */
+#define SPIN_RETRY_NS    SPIN_MAX_NS /* the try when off: a sleeping peer takes tens of us */
+#define SPIN_RETRY_WAITS 64u         /* one wait in so many, when off */
 #define SPIN_SAMPLE_NS   10000000u
 
 /* ---- the decision alone: no clock, no system ---- */
