@@ -30,6 +30,13 @@ uint32_t aimp__spin_policy_begin(struct spin_policy *policy, uint32_t runnable, 
     return SPIN_RETRY_NS;
 }
 
+bool aimp__spin_policy_is_lull(struct spin_policy *policy, uint64_t now_ns)
+{
+    bool is_lull = policy->began_ns != 0 && now_ns - policy->began_ns > SPIN_LULL_NS;
+    policy->began_ns = now_ns;
+    return is_lull;
+}
+
 void aimp__spin_policy_end(struct spin_policy *policy, bool is_hit)
 {
     uint32_t budget = policy->budget_ns;
@@ -121,6 +128,8 @@ bool aimp__spinner_wait(struct spinner *spinner, bool (*is_ready)(void *ctx), vo
     if (is_ready(ctx))
         return true;
     uint64_t now_ns = aimp__clock_ns();
+    if (aimp__spin_policy_is_lull(&spinner->policy, now_ns))
+        return false;
     sample(spinner, now_ns);
     uint32_t budget = aimp__spin_policy_begin(&spinner->policy, spinner->runnable, spinner->cores);
     if (budget == 0)

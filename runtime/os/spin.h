@@ -19,10 +19,12 @@
 #define SPIN_RETRY_NS    SPIN_MAX_NS /* the try when off: a sleeping peer takes tens of us */
 #define SPIN_RETRY_WAITS 64u         /* one wait in so many, when off */
 #define SPIN_SAMPLE_NS   10000000u
+#define SPIN_LULL_NS     1000000u
 
 /* ---- the decision alone: no clock, no system ---- */
 
 struct spin_policy {
+    uint64_t began_ns; /* the last wait; 0: none yet */
     uint32_t budget_ns;
     uint32_t waits_off; /* waits since it was switched off, or since the last try */
 };
@@ -32,6 +34,11 @@ void aimp__spin_policy_init(struct spin_policy *policy);
 /* How long to spin in the wait that begins; 0: not at all.
  * runnable: processes that run or could, this one included; 0: unknown. */
 uint32_t aimp__spin_policy_begin(struct spin_policy *policy, uint32_t runnable, uint32_t cores);
+
+/* True when the wait before this one, which begins now, began long ago. Then the peer sleeps, and
+ * so do other cores: it answers soonest when this one sleeps at once and leaves it its core, which
+ * is awake. */
+bool aimp__spin_policy_is_lull(struct spin_policy *policy, uint64_t now_ns);
 
 /* How a wait ended whose begin was not 0. */
 void aimp__spin_policy_end(struct spin_policy *policy, bool is_hit);

@@ -45,6 +45,17 @@ static void test_misses_switch_it_off_and_a_rare_try_on(void **state)
     assert_true(aimp__spin_policy_begin(&policy, 1, 2) > 0);
 }
 
+static void test_a_lull_is_a_long_time_between_waits(void **state)
+{
+    (void)state;
+    struct spin_policy policy;
+    aimp__spin_policy_init(&policy);
+    assert_false(aimp__spin_policy_is_lull(&policy, 5000000)); /* the first wait follows none */
+    assert_false(aimp__spin_policy_is_lull(&policy, 5000000 + SPIN_LULL_NS));
+    assert_true(aimp__spin_policy_is_lull(&policy, 5000001 + 2 * SPIN_LULL_NS));
+    assert_false(aimp__spin_policy_is_lull(&policy, 5000002 + 2 * SPIN_LULL_NS));
+}
+
 static void test_load_forbids_it(void **state)
 {
     (void)state;
@@ -118,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hits_double_up_to_the_maximum),
         cmocka_unit_test(test_misses_switch_it_off_and_a_rare_try_on),
+        cmocka_unit_test(test_a_lull_is_a_long_time_between_waits),
         cmocka_unit_test(test_load_forbids_it),
         cmocka_unit_test(test_loadavg_is_parsed),
         cmocka_unit_test(test_the_spinner_finds_what_comes),
