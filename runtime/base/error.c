@@ -7,21 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *aimp__error_name(int code)
-{
-    switch (code) {
-#define AIMP_ERROR_CASE(name, value, text)                                                         \
-    case name:                                                                                     \
-        return text;
-        AIMP_ERROR_LIST(AIMP_ERROR_CASE)
-#undef AIMP_ERROR_CASE
-    case AIMP_OK:
-        return "no error";
-    default:
-        return "unknown error";
-    }
-}
-
 int aimp__error_set(struct aimp_error *err, int code, const char *format, ...)
 {
     if (!err)
@@ -63,17 +48,4 @@ int aimp__error_errno(struct aimp_error *err, const char *format, ...)
     err->os_errno = saved;
     errno = saved;
     return code;
-}
-
-int aimp__error_prefix(struct aimp_error *err, const char *where)
-{
-    size_t size = sizeof err->text, length = strlen(where), room = size - 1;
-    size_t taken = length + 2 < room ? length + 2 : room;
-    size_t left = strlen(err->text) < room - taken ? strlen(err->text) : room - taken;
-    memmove(err->text + taken, err->text, left); /* what does not fit is cut off its end */
-    memcpy(err->text, where, length < taken ? length : taken);
-    if (taken == length + 2)
-        memcpy(err->text + length, ": ", 2);
-    err->text[taken + left] = '\0';
-    return err->code;
 }

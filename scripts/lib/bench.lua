@@ -1,6 +1,6 @@
---- scripts/bench [--json]: what handing work to other processes costs on this machine.
+--- scripts/bench [--json] [--runs N]: what handing work to other processes costs on this machine.
 ---
---- Method. Every figure is the median of RUNS runs in one process, after one run that is thrown away (it
+--- Method. Every figure is the median of N runs (5) in one process, after one run that is thrown away (it
 --- warms the JIT and the workers); the garbage of earlier figures is collected before each run, not in
 --- it. Functions are no-ops, so what is measured is aimp itself. Time is monotonic wall time. Machines are
 --- shared and noisy: compare figures of one run of this script only, and prefer ratios.
@@ -14,11 +14,12 @@
 ---   first_result  from aimp.Pool{processes=2} to the first result, the template running already;
 ---                 first_result_cold: without it, as in a program's first pool
 ---   idle_cpu      CPU time of two idle workers in one second, as a share of one core
+---   mixed         the Pool part of examples/mixed.lua, as it says itself
 -- SPDX-License-Identifier: MIT
 local aimp = require("aimp")
 local launcher = require("aimp.pool.launcher")
 
-local RUNS = 5
+local options = { runs = 5, json = false }
 
 local figures = {}
 
@@ -27,11 +28,11 @@ local function median(values)
   return values[math.ceil(#values / 2)]
 end
 
---- Runs fn RUNS times after a warm-up; keeps the median of what it returns.
+--- Runs fn some times after a warm-up; keeps the median of what it returns.
 local function figure(name, unit, fn)
   fn()
   local values = {}
-  for i = 1, RUNS do
+  for i = 1, options.runs do
     collectgarbage()
     values[i] = fn()
   end
@@ -151,6 +152,17 @@ local function bench_idle(pool)
   end)
 end
 
+local function bench_mixed()
+  local folder = arg[0]:match("^(.*)/scripts/lib/[^/]*$") or "."
+  local command = ("'%s' '%s/examples/mixed.lua'"):format(require("luv").exepath(), folder)
+  figure("mixed", "s", function()
+    local output = assert(io.popen(command))
+    local text = output:read("*a")
+    output:close()
+    return tonumber(text:match(".*All jobs done in ([%d.]+) seconds"))
+  end)
+end
+
 local function machine()
   local file = assert(io.open("/proc/cpuinfo"))
   local model = file:read("*a"):match("model name%s*:%s*([^\n]+)") or "unknown"
@@ -166,6 +178,17 @@ local function print_table(host)
   end
 end
 
+for i = 1, #arg do
+  if arg[i] == "--json" then
+    options.json = true
+  elseif arg[i] == "--runs" and tonumber(arg[i + 1]) then
+    options.runs = math.max(1, math.floor(tonumber(arg[i + 1])))
+  elseif arg[i - 1] ~= "--runs" then
+    io.stderr:write("usage: scripts/bench [--json] [--runs N]\n")
+    os.exit(2)
+  end
+end
+
 aimp.with(aimp.Pool({ processes = 2 }), function(pool)
   bench_map(pool)
   bench_apply(pool)
@@ -173,8 +196,9 @@ aimp.with(aimp.Pool({ processes = 2 }), function(pool)
 end)
 aimp.with(aimp.Pool({ processes = 1 }), bench_round_trip)
 bench_start()
-if arg[1] == "--json" then
-  print(require("cjson").encode({ machine = machine(), runs = RUNS, figures = figures }))
+bench_mixed()
+if options.json then
+  print(require("cjson").encode({ machine = machine(), runs = options.runs, figures = figures }))
 else
   print_table(machine())
 end

@@ -250,3 +250,36 @@ describe("pool:map with chunksize", function()
     assert.same({ n = 3, 2, 4, 6 }, pool:map(double, { 1, 2, 3 }, { chunksize = 1 }):await())
   end)
 end)
+
+describe("pool:map's options for its tasks", function()
+  local serial = { processes = 1, childconcurrency = 1 }
+
+  with_pool("run the items of a higher priority first", serial, function(pool)
+    local gate = pool:apply(function() require("aimp").sleep(0.05) end)
+    local function note(name)
+      _G.order = (_G.order or "") .. name
+    end
+    local low = pool:map(note, { "a", "b" }, { chunksize = 1 })
+    local high = pool:starmap(note, { { "c" }, { "d" } }, { chunksize = 1, priority = 3 })
+    gate:await()
+    low:await()
+    high:await()
+    assert.equal("cdab", (pool:apply(function() return _G.order end):await()))
+  end)
+
+  with_pool("run an item again whose worker died", two, function(pool)
+    local marker = os.tmpname() -- gone after the first try
+    local function dies_once(path)
+      if os.remove(path) then
+        require("ffi").C.raise(9)
+      end
+      return "survived"
+    end
+    local result = pool:map(function(path)
+      require("ffi").cdef("int raise(int signal_number);")
+      return dies_once(path)
+    end, { marker }, { retries = 1 })
+    assert.same({ n = 1, "survived" }, result:await())
+    assert.equal(1, pool:stats().retried)
+  end)
+end)

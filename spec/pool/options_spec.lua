@@ -149,6 +149,13 @@ describe("a start method of one pool", function()
     assert.not_equal(marks[1], marks[2])
   end)
 
+  it("is the one that aimp.set_start_method named, where the pool has none", function()
+    aimp.set_start_method("spawn")
+    local marks = marks_of(nil)
+    aimp.set_start_method("forkserver")
+    assert.not_equal(marks[1], marks[2])
+  end)
+
   it("fork and forkserver fork them all from one process", function()
     for _, method in ipairs({ "fork", "forkserver" }) do
       local marks = marks_of(method)

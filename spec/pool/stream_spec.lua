@@ -164,6 +164,29 @@ describe("the results of a stream", function()
   end)
 end)
 
+describe("a stream of a million", function()
+  -- All memory of the process that is its own, the C side's too.
+  local function resident_kib()
+    local file = assert(io.open("/proc/self/smaps_rollup"))
+    local text = file:read("*a")
+    file:close()
+    return tonumber(text:match("Private_Dirty:%s+(%d+)"))
+  end
+
+  with_pool("leaves the process as large as it was", two, function(pool)
+    local function consume(last)
+      for _ in pool:map(double, (counter(last))) do end -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+    end
+    consume(100000)
+    local before = resident_kib()
+    consume(1000000) -- 8 MiB of numbers alone
+    local growth = resident_kib() - before
+    assert.is_true(growth < 4096, ("grew by %d KiB"):format(growth))
+  end)
+end)
+
 describe("a long stream", function()
   with_pool("leaves the parent's memory where it was", two, function(pool)
     local function kilobytes()

@@ -176,14 +176,6 @@ function M.close()
   end
 end
 
---- While a start or an exit is awaited the loop must not end.
----@param wanted boolean
-function M.keep_alive(wanted)
-  if poll then
-    (wanted and poll.ref or poll.unref)(poll)
-  end
-end
-
 --- The template's pid, nil while there is none.
 function M.pid()
   return handle and C.aimp_launcher_pid(handle)

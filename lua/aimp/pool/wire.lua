@@ -57,14 +57,6 @@ function M.pack_items(sender, items, lo, hi, spread)
   return (spread and TAG.MULTI or TAG.LIST) + format + lshift(count, 8), needs or 0, data, len
 end
 
---- Packs the arguments of one call.
-function M.pack_args(sender, n, ...)
-  scratch:reset()
-  local format, needs = sender:pack(scratch, n, ...)
-  local data, len = scratch:ref()
-  return format + lshift(n, 8), needs or 0, data, len
-end
-
 -- ---- results ----
 
 local function decode_failed(err)

@@ -102,13 +102,19 @@ function Reply:flush_if_late(now_ns)
   end
 end
 
+-- What a C function complains about, called as a task, has the position of its caller, which is aimp.
+local function without_own_position(text)
+  return (text:gsub("^[^\n:]*:?aimp/worker/[%w_]+%.lua:%d+: ", ""))
+end
+
 -- The error as the parent will see it: a plain table. One that the task raised is REMOTE and
 -- has the original as its cause; one of aimp's own has its own code.
 local function remote_error(err, traceback, code, pid)
   if code then
     return { code = code, message = err.message, traceback = traceback, pid = pid }
   end
-  return { code = "REMOTE", message = errors.describe(err), traceback = traceback, cause = err, pid = pid }
+  local message = without_own_position(errors.describe(err))
+  return { code = "REMOTE", message = message, traceback = traceback, cause = err, pid = pid }
 end
 
 --- Sends the error of one item.
