@@ -165,6 +165,9 @@ describe("the results of a stream", function()
 end)
 
 describe("a stream of a million", function()
+  -- ASan keeps what was freed, up to 256 MiB of it, to see whether it is used.
+  local allowed_kib = os.getenv("AIMP_SPEC_PATIENCE") and 256 * 1024 or 4096
+
   -- All memory of the process that is its own, the C side's too.
   local function resident_kib()
     local file = assert(io.open("/proc/self/smaps_rollup"))
@@ -183,7 +186,7 @@ describe("a stream of a million", function()
     local before = resident_kib()
     consume(1000000) -- 8 MiB of numbers alone
     local growth = resident_kib() - before
-    assert.is_true(growth < 4096, ("grew by %d KiB"):format(growth))
+    assert.is_true(growth < allowed_kib, ("grew by %d KiB"):format(growth))
   end)
 end)
 
