@@ -368,8 +368,8 @@ static void test_attach_checks_the_header(void **state)
     (void)state;
     struct channel_sizes sizes = {RING, ARENA, 5};
     struct layout layout;
-    struct layout_header good = {LAYOUT_MAGIC, LAYOUT_VERSION, RING, ARENA, 5};
-    struct layout_header bad;
+    static struct layout_header good = {LAYOUT_MAGIC, LAYOUT_VERSION, RING, ARENA, 5};
+    static struct layout_header bad; /* static: padding that is written is zero */
     assert_int_equal(aimp__layout_compute(&layout, &sizes, NULL), 0);
     size_t size = layout.file_bytes;
     assert_int_equal(attach_with(&good, size), 0);
