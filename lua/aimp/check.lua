@@ -5,6 +5,9 @@
 --- each function in between. Never tail-call these: a tail call removes the frame that the level counts.
 local errors = require("aimp.errors")
 
+-- LuaJIT 2.1 of March 2022 miscompiles loops that it knows by name to be over pairs().
+local each = pairs
+
 local M = {}
 
 local function is_callable(value)
@@ -150,10 +153,10 @@ function M.options(level, fname, opts, schema)
     errors.raise_misuse(level + 2, "%s: options must be a table, got %s", fname, given(opts))
   end
   local result = {}
-  for name, rule in pairs(schema) do
+  for name, rule in each(schema) do
     result[name] = rule.default
   end
-  for name, value in pairs(opts or {}) do
+  for name, value in each(opts or {}) do
     local rule = schema[name]
     local fault = rule and option_fault(value, rule)
     if not rule then
