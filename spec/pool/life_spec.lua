@@ -9,6 +9,7 @@ local launcher = require("aimp.pool.launcher")
 local support = require("spec.pool.support")
 
 local failure, misuse, pooled = support.failure, support.misuse, support.pooled
+local running = support.running
 
 local one = { processes = 1 }
 local two = { processes = 2 }
@@ -32,16 +33,6 @@ end
 
 local function hang()
   require("aimp").sleep(1000)
-end
-
-local function running(pool, n)
-  support.eventually(function()
-    local count = 0
-    for _, worker in ipairs(pool:stats().workers) do
-      count = count + worker.running
-    end
-    return count == n
-  end, n .. " tasks run")
 end
 
 describe("pool:close", function()

@@ -7,6 +7,7 @@ local aimp = require("aimp")
 local support = require("spec.pool.support")
 
 local failure, numbers = support.failure, support.numbers
+local counter, settle = support.counter, support.settle
 
 local two = { processes = 2 }
 
@@ -16,24 +17,6 @@ end
 
 local function double(x) return x * 2 end
 local function same(x) return x end
-
--- An iterator over 1 .. last; count() tells how many items were read.
-local function counter(last)
-  local read = 0
-  local function iterator()
-    if read >= last then return nil end
-    read = read + 1
-    return read
-  end
-  return iterator, function() return read end
-end
-
--- Lets everything go on that can without the caller.
-local function settle(pool)
-  for _ = 1, 20 do
-    pool:apply(same, 1):await()
-  end
-end
 
 describe("closing the pool", function()
   local function closed(pool)

@@ -7,6 +7,7 @@ local errors = require("aimp.errors")
 local support = require("spec.pool.support")
 
 local failure = support.failure
+local counter, settle = support.counter, support.settle
 
 local two = { processes = 2 }
 local one = { processes = 1 }
@@ -17,24 +18,6 @@ end
 
 local function double(x) return x * 2 end
 local function same(x) return x end
-
--- An iterator over 1 .. last; count() tells how many items were read.
-local function counter(last)
-  local read = 0
-  local function iterator()
-    if read >= last then return nil end
-    read = read + 1
-    return read
-  end
-  return iterator, function() return read end
-end
-
--- Lets everything go on that can without the caller.
-local function settle(pool)
-  for _ = 1, 20 do
-    pool:apply(same, 1):await()
-  end
-end
 
 describe("an iterator as input", function()
   with_pool("is not read further ahead of the consumer than the window", two, function(pool)

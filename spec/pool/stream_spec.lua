@@ -6,6 +6,7 @@ local aimp = require("aimp")
 local support = require("spec.pool.support")
 
 local failure, misuse, numbers = support.failure, support.misuse, support.numbers
+local counter, settle = support.counter, support.settle
 
 local two = { processes = 2 }
 local one = { processes = 1 }
@@ -15,25 +16,6 @@ local function with_pool(name, options, body)
 end
 
 local function double(x) return x * 2 end
-local function same(x) return x end
-
--- An iterator over 1 .. last; count() tells how many items were read.
-local function counter(last)
-  local read = 0
-  local function iterator()
-    if read >= last then return nil end
-    read = read + 1
-    return read
-  end
-  return iterator, function() return read end
-end
-
--- Lets everything go on that can without the caller.
-local function settle(pool)
-  for _ = 1, 20 do
-    pool:apply(same, 1):await()
-  end
-end
 
 describe("iterating over a map", function()
   with_pool("gives index and result in input order", two, function(pool)

@@ -8,19 +8,10 @@ local support = require("spec.pool.support")
 local uv = require("luv")
 
 local failure = support.failure
+local running = support.running
 
 local function with_pool(name, options, body)
   it(name, support.pooled(options, body))
-end
-
-local function running(pool, n)
-  support.eventually(function()
-    local count = 0
-    for _, worker in ipairs(pool:stats().workers) do
-      count = count + worker.running
-    end
-    return count == n
-  end, n .. " tasks run")
 end
 
 -- The process is stopped when its state says so, some time after the signal.

@@ -73,4 +73,35 @@ function M.pids(pool)
   return pids
 end
 
+--- An iterator over 1 .. last, and a function that tells how many items were read.
+function M.counter(last)
+  local read = 0
+  local function iterator()
+    if read >= last then return nil end
+    read = read + 1
+    return read
+  end
+  return iterator, function() return read end
+end
+
+--- Lets everything go on that can without the caller.
+---@async
+function M.settle(pool)
+  for _ = 1, 20 do
+    pool:apply(math.abs, 1):await()
+  end
+end
+
+--- Waits until exactly n tasks run in the pool's workers.
+---@async
+function M.running(pool, n)
+  M.eventually(function()
+    local count = 0
+    for _, worker in ipairs(pool:stats().workers) do
+      count = count + worker.running
+    end
+    return count == n
+  end, n .. " tasks run")
+end
+
 return M

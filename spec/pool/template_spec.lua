@@ -9,6 +9,7 @@ local support = require("spec.pool.support")
 local uv = require("luv")
 
 local failure = support.failure
+local running = support.running
 
 local function with_pool(name, options, body)
   it(name, support.pooled(options, body))
@@ -16,16 +17,6 @@ end
 
 local function hang()
   require("aimp").sleep(1000)
-end
-
-local function running(pool, n)
-  support.eventually(function()
-    local count = 0
-    for _, worker in ipairs(pool:stats().workers) do
-      count = count + worker.running
-    end
-    return count == n
-  end, n .. " tasks run")
 end
 
 describe("the death of the template", function()
