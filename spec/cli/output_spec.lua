@@ -58,7 +58,7 @@ describe("aimprun's standard output", function()
         "int fcntl(int fd, int command, ...); int raise(int);")
       local F_SETLK, F_WRLCK, SIGSTOP = 6, 1, 19
       assert(ffi.C.fcntl(1, F_SETLK, ffi.new("struct flock", { type = F_WRLCK })) == 0)
-      os.execute("$AIMPRUN -e 'print(\"other\")' &")
+      os.execute("\"$AIMPRUN\" -e 'print(\"other\")' &")
       ffi.C.raise(SIGSTOP)]] }, { env = { AIMPRUN = support.exe } })
     assert.equal("other", child:line())
     child:kill(uv.constants.SIGKILL)

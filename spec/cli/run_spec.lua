@@ -178,7 +178,7 @@ describe("aimprun", function()
 
   it("has its internal modes refused to users", function()
     for _, args in ipairs({ { "--template" }, { "--worker", "1" } }) do
-      local child = support.shell("exec $AIMPRUN " .. table.concat(args, " ") .. " 3>&- 4>&- 5>&- 6>&-")
+      local child = support.shell("exec \"$AIMPRUN\" " .. table.concat(args, " ") .. " 3>&- 4>&- 5>&- 6>&-")
       assert.equal(1, child.status)
       assert.matches("aimp's own use", child.err)
     end

@@ -136,7 +136,7 @@ describe("a signal to aimprun", function()
   end)
 
   it("is handled although it was ignored at the start, as in a shell's background job", function()
-    local script = [[trap "" INT; exec $AIMPRUN -e 'print("ready") require("aimp").sleep(1000)']]
+    local script = [[trap "" INT; exec "$AIMPRUN" -e 'print("ready") require("aimp").sleep(1000)']]
     child = support.start({ "-c", script }, { program = "/bin/bash", env = { AIMPRUN = support.exe } })
     assert.equal("ready", child:line())
     child:kill(SIGINT)
