@@ -1,0 +1,133 @@
+--- Fibers that wait in line for a shared object, with time limits.
+---
+--- Used by the cores of shared objects, in the process where they live. First come, first served; who is
+--- cancelled or too late leaves the line. Each waiter has a tag, for the core's use, and the client that it
+--- waits for. Not here: who asks (caller.lua), requests from other processes (hub.lua).
+---
+--- Invariant: a fiber is in the line exactly while it is in `fiber.wait` below.
+-- SPDX-License-Identifier: MIT
+local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
+local timers = require("aimp.timers")
+
+local M = {}
+
+---@class aimp.shared.Line
+local Line = {}
+Line.__index = Line
+
+--- One who waits. It lies among the timers while it has a time limit (`_slot`).
+---@class aimp.shared.Waiter
+---@field fiber aimp.Fiber
+---@field line aimp.shared.Line
+---@field client any
+---@field tag any
+local Waiter = {}
+Waiter.__index = Waiter
+
+---@param what string  what is waited for: "a lock"
+---@return aimp.shared.Line
+function M.new(what)
+  return setmetatable({ what = what, first_at = 1, last_at = 0, size = 0 }, Line)
+end
+
+-- Places are left empty by those who go early, and skipped.
+local function first(line)
+  while line.first_at <= line.last_at do
+    local waiter = line[line.first_at]
+    if waiter then
+      return waiter
+    end
+    line[line.first_at] = nil
+    line.first_at = line.first_at + 1
+  end
+  return nil
+end
+
+local function leave(waiter)
+  local line = waiter.line
+  line[waiter.place], line.size = false, line.size - 1
+  if waiter._slot then
+    timers.remove(waiter)
+  end
+  first(line)
+end
+
+local function withdraw(f)
+  leave(f.in_line)
+  f.in_line = false
+end
+
+local function too_late(line, timeout)
+  return errors.new("TIMEOUT", ("waited %g s for %s"):format(timeout, line.what))
+end
+
+--- Inside the timers' callback: the time limit is over.
+function Waiter:_on_time()
+  fiber.throw(self.fiber, too_late(self.line, self.timeout))
+end
+
+local function join(line, f, timeout, client, tag)
+  local place = line.last_at + 1
+  local waiter = setmetatable({ fiber = f, line = line, place = place, client = client, tag = tag,
+    timeout = timeout, _slot = false }, Waiter)
+  line[place], line.last_at, line.size = waiter, place, line.size + 1
+  f.in_line = waiter
+  if timeout then
+    timers.add(waiter, timeout)
+  end
+end
+
+--- Joins the end of the line and waits to be woken.
+---
+--- Raises TIMEOUT when `timeout` seconds are over, at once for 0, and whatever the fiber is cancelled with.
+---@async
+---@param timeout? number  seconds; nil: as long as it takes
+---@param client any       for whom
+---@param tag any          the core's own
+---@return any a, any b    as given to wake
+function Line:wait(timeout, client, tag)
+  local f = fiber.waiter(2, "waiting for " .. self.what)
+  if timeout and timeout <= 0 then
+    fiber.raise_pending(f)
+    error(too_late(self, timeout), 0)
+  end
+  join(self, f, timeout, client, tag)
+  return fiber.wait(withdraw, self.what)
+end
+
+--- Lets the first in line go on.
+---@param a any
+---@param b any
+---@return boolean woken  false: nobody waited
+function Line:wake(a, b)
+  local waiter = first(self)
+  if not waiter then
+    return false
+  end
+  local f = waiter.fiber
+  withdraw(f)
+  fiber.wake(f, a, b)
+  return true
+end
+
+function Line:wake_all(a, b)
+  while self:wake(a, b) do end -- luacheck: ignore 542
+end
+
+--- Who is first, without waking him.
+---@return any client  nil: nobody waits
+---@return any tag
+function Line:peek()
+  local waiter = first(self)
+  if waiter then
+    return waiter.client, waiter.tag
+  end
+end
+
+---@return integer
+function Line:count()
+  return self.size
+end
+
+return M
