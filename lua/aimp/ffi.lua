@@ -6,7 +6,7 @@
 local ffi = require("ffi")
 local core = require("aimp.core")
 
-local FFI_VERSION = 1
+local FFI_VERSION = 2
 
 ffi.cdef([[
 struct aimp_error { int code; int os_errno; char text[256]; };
@@ -47,6 +47,7 @@ struct aimp_event {
   uint64_t index;
   uint32_t tag, flags, outcome, death, frame_kind, key;
   int32_t code;
+  uint32_t cell, generation;
   uint64_t wall_ns;
   const uint8_t *data;
   uint64_t len;
@@ -82,6 +83,11 @@ void aimp_pool_set_pidfd(struct aimp_pool *pool, uint32_t slot, int pidfd);
 int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_t key, uint32_t tag,
                    const void *data, uint64_t len);
 int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, uint64_t needs);
+int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame, const void *data);
+int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, struct frame *frame, const void *data);
+uint32_t aimp_pool_offer_take_back(struct aimp_pool *pool, uint32_t slot, uint32_t cell, uint32_t max);
+uint32_t aimp_pool_offer_left(struct aimp_pool *pool, uint32_t slot, uint32_t cell);
+int aimp_pool_offer_close(struct aimp_pool *pool, uint32_t slot, uint32_t cell, uint32_t generation);
 int aimp_pool_signal(struct aimp_pool *pool, uint32_t slot, int signal_number);
 void aimp_pool_ready(struct aimp_pool *pool, uint32_t slot);
 void aimp_pool_drain(struct aimp_pool *pool, uint32_t slot);
@@ -146,8 +152,8 @@ end
 
 --- Frame kinds and flags; runtime/ipc/channel.h.
 M.FRAME = {
-  START = 1, DEFINE = 2, FORGET = 3, CALL = 4, CANCEL = 5, STOP = 6, NOTE = 7,
-  HELLO = 65, READY = 66, RESULT = 67,
+  START = 1, DEFINE = 2, FORGET = 3, CALL = 4, CANCEL = 5, STOP = 6, NOTE = 7, TELL = 8,
+  HELLO = 65, READY = 66, RESULT = 67, ASK = 68,
 }
 M.FLAG_END = 1
 M.FLAG_ERROR = 2

@@ -40,16 +40,18 @@ enum frame_kind {
     FRAME_CANCEL,     /* cancel item `first` of the unit in `cell` at its wait */
     FRAME_STOP,       /* finish what runs, run the finalizer, exit 0 */
     FRAME_NOTE,       /* a message between the Lua sides: payload, tag = what */
+    FRAME_TELL,       /* about a shared object: an answer, or news; lua/aimp/shared */
     FRAME_DOWN_END,   /* no kind: stays behind the last one towards the worker */
     FRAME_HELLO = 65, /* the worker took its configuration */
     FRAME_READY,      /* the initializer ran; FRAME_ERROR with payload: it failed */
     FRAME_RESULT,     /* results of items [first, first+count); see flags */
+    FRAME_ASK,        /* about a shared object: a request; lua/aimp/shared */
     FRAME_UP_END,     /* no kind: stays behind the last one towards the parent */
 };
 
 enum frame_flag {
     FRAME_END = 1,   /* RESULT: the worker's last word about this use of the cell */
-    FRAME_ERROR = 2, /* RESULT of one item, READY: the payload is an error */
+    FRAME_ERROR = 2, /* RESULT of one item, READY, TELL: the payload is an error */
 };
 
 /* A frame's header as callers see it; the channel adds where the payload is.

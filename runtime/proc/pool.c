@@ -24,6 +24,7 @@ static int pool_init(struct aimp_pool *pool, const struct aimp_pool_config *conf
     if (!pool->deflog)
         return aimp__error_set(err, AIMP_ENOMEM, "no memory for the definition log");
     aimp__forgets_init(&pool->forgets, pool->deflog);
+    pool->offer_base = config->sched.cells;
     return aimp__sched_new(&pool->sched, &config->sched, &aimp__pool_ops, pool, err);
 }
 
@@ -40,7 +41,7 @@ struct aimp_pool *aimp_pool_new(const struct aimp_pool_config *config, struct ai
     pool->sizes = (struct channel_sizes){
         .ring_bytes = config->ring_bytes,
         .arena_bytes = config->arena_bytes,
-        .cells = config->sched.cells,
+        .cells = config->sched.cells + OFFERS,
     };
     aimp__spinner_init(&pool->spinner);
     for (uint32_t i = 0; i < count; i++)
@@ -113,6 +114,12 @@ int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_
     int rc = aimp__slot_post(&pool->slots[slot], &frame, data);
     aimp__slot_flush(&pool->slots[slot]);
     return rc;
+}
+
+int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
+                   const void *data)
+{
+    return aimp__slot_post(&pool->slots[slot], frame, data);
 }
 
 int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot_index, uint64_t needs)

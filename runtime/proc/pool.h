@@ -37,7 +37,8 @@ enum aimp_tag {
 enum aimp_event_kind {
     AIMP_EVENT_RESULT = 1, /* owner, index, count, tag, data; flags: FRAME_ERROR */
     AIMP_EVENT_OUTCOME,    /* owner, index, count, outcome (enum sched_outcome_kind), slot, death */
-    AIMP_EVENT_FRAME,      /* slot, frame_kind (HELLO, READY), key, tag, flags, data */
+    AIMP_EVENT_FRAME,      /* slot, frame_kind (HELLO, READY, ASK), key, tag, flags, data;
+                              ASK: index = the frame's first, count, cell, generation */
     AIMP_EVENT_BROKEN,     /* slot: its shared memory is corrupt; it was killed. code */
 };
 
@@ -54,6 +55,8 @@ struct aimp_event {
     uint32_t frame_kind;
     uint32_t key;
     int32_t code;
+    uint32_t cell;
+    uint32_t generation;
     uint64_t wall_ns;
     const void *data; /* lives until the next aimp_pool_next on this pool */
     uint64_t len;
@@ -82,6 +85,10 @@ AIMP_API int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind
                             uint32_t tag, const void *data, uint64_t len);
 /* Sends the definitions up to `needs` that the slot's worker has not seen. */
 AIMP_API int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, uint64_t needs);
+/* Sends a frame as it is, in order; the worker is rung with the next aimp_pool_run.
+ * return: 0; AIMP_ECLOSED: nobody is there, or the worker was killed for its memory */
+AIMP_API int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
+                            const void *data);
 /* Signals the slot's process; 0, or -errno (ESRCH: gone already, or not there yet). */
 AIMP_API int aimp_pool_signal(struct aimp_pool *pool, uint32_t slot, int signal_number);
 AIMP_API void aimp_pool_ready(struct aimp_pool *pool, uint32_t slot);
@@ -92,6 +99,24 @@ AIMP_API int aimp_pool_slot_is_spent(const struct aimp_pool *pool, uint32_t slot
  * the channel. `death` comes back in the outcomes. */
 AIMP_API void aimp_pool_gone(struct aimp_pool *pool, uint32_t slot, uint32_t death);
 AIMP_API void aimp_pool_remove_slot(struct aimp_pool *pool, uint32_t slot);
+
+/* ---- offers: frames whose items the worker claims one by one, as those of a unit ----
+ *
+ * Their cells lie behind the scheduler's. An offer stays until it is closed, which is allowed when
+ * the worker has said its last word about it: the cell is used again. */
+
+/* Opens a cell for frame->count items, puts its number and generation into the frame and sends it.
+ * return: 0; AIMP_EFULL: no cell is free; AIMP_ECLOSED */
+AIMP_API int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, struct frame *frame,
+                             const void *data);
+/* Takes back at most max unclaimed items from the end. return: how many */
+AIMP_API uint32_t aimp_pool_offer_take_back(struct aimp_pool *pool, uint32_t slot, uint32_t cell,
+                                            uint32_t max);
+/* Items that nobody has claimed. */
+AIMP_API uint32_t aimp_pool_offer_left(struct aimp_pool *pool, uint32_t slot, uint32_t cell);
+/* return: 0; AIMP_EINVAL: no such offer */
+AIMP_API int aimp_pool_offer_close(struct aimp_pool *pool, uint32_t slot, uint32_t cell,
+                                   uint32_t generation);
 
 /* ---- work ---- */
 

@@ -50,6 +50,9 @@ static int take_frame(struct aimp_pool *pool, uint32_t slot, const struct frame 
     event->kind = AIMP_EVENT_FRAME;
     event->frame_kind = frame->kind;
     event->key = frame->fn;
+    event->index = frame->first;
+    event->cell = frame->cell;
+    event->generation = frame->generation;
     return 1;
 }
 

@@ -15,6 +15,7 @@ struct aimp_pool {
     struct channel_sizes sizes;
     int wake_fd; /* owned; every worker rings it */
     uint32_t slot_count;
+    uint32_t offer_base; /* the first claim cell that is not the scheduler's */
     uint32_t open_slots; /* slots below this index may be open */
     uint32_t cursor;     /* slot that aimp_pool_next reads from */
     uint32_t burst;      /* frames read from it in a row */

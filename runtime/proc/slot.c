@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ void aimp__slot_close(struct slot *slot)
 {
     aimp__outbox_fini(&slot->outbox);
     aimp__channel_free(slot->channel);
+    free(slot->offers);
     close_fd(&slot->ctl_fd);
     close_fd(&slot->wake_fd);
     close_fd(&slot->pidfd);

@@ -11,16 +11,26 @@
 #include "proc/launcher.h"
 #include "proc/outbox.h"
 
+/* Claim cells of a channel for offers (pool_offer.c). */
+#define OFFERS 256u
+
+struct slot_offers {
+    uint32_t generation[OFFERS]; /* of the last use */
+    bool is_open[OFFERS];
+    uint16_t hint; /* a cell that may be free */
+};
+
 struct slot {
-    struct channel *channel; /* owned; NULL while closed */
-    int ctl_fd;              /* owned; our end of the socket pair */
-    int wake_fd;             /* owned; what the worker sleeps on */
-    int pidfd;               /* owned; -1 until the process is known */
-    uint64_t known;          /* definition log position that the worker has */
-    struct outbox outbox;    /* control frames that wait for room */
-    bool is_broken;          /* its shared memory made no sense; killed */
-    bool is_dirty;           /* sent to since the last wake-up */
-    bool is_told;            /* is_broken was reported */
+    struct channel *channel;    /* owned; NULL while closed */
+    int ctl_fd;                 /* owned; our end of the socket pair */
+    int wake_fd;                /* owned; what the worker sleeps on */
+    int pidfd;                  /* owned; -1 until the process is known */
+    uint64_t known;             /* definition log position that the worker has */
+    struct outbox outbox;       /* control frames that wait for room */
+    struct slot_offers *offers; /* owned; NULL: there was none yet */
+    bool is_broken;             /* its shared memory made no sense; killed */
+    bool is_dirty;              /* sent to since the last wake-up */
+    bool is_told;               /* is_broken was reported */
 };
 
 void aimp__slot_init(struct slot *slot);

@@ -37,7 +37,7 @@ local SUBMITS_A_LOOK = 32
 --- Polls between two looks at the clock.
 local POLLS_A_TICK = 8
 local RING_BYTES = 2 ^ 17
-local CELLS = 4096
+local CELLS, CELLS_MAX = 4096, 65000
 local GRACE_MS = 1000
 --- Outcomes name the death they come from and are read in the same round.
 local DEATHS_KEPT = 256
@@ -66,7 +66,7 @@ local function new_c_pool(options, max_slots)
   config.sched.queues = options.queuecount
   config.sched.concurrency = options.childconcurrency
   config.sched.quota = options.maxtasksperchild
-  config.sched.cells = math.min(65536, math.max(CELLS, options.childconcurrency + 1024))
+  config.sched.cells = math.min(CELLS_MAX, math.max(CELLS, options.childconcurrency + 1024))
   config.sched.grace_ms = GRACE_MS
   config.ring_bytes, config.arena_bytes = RING_BYTES, arena_bytes(options.processes)
   local pool = C.aimp_pool_new(config, err)
