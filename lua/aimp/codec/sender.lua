@@ -37,6 +37,7 @@ local M = {}
 ---@field from_worker? boolean
 ---@field peer? aimp.codec.Receiver   in a worker: what receives from the parent
 ---@field what? string
+---@field route? any                 second argument of __aimp_send: which way the objects go
 
 ---@param options aimp.codec.SenderOptions
 ---@return aimp.codec.Sender
@@ -45,6 +46,7 @@ function M.new(options)
     from_worker = options.from_worker or false,
     peer = options.peer,
     what = options.what or (options.from_worker and "result" or "argument"),
+    route = options.route,
     captures = captures_module.new({ define = options.define, forget = options.forget }),
   }, Sender)
   self.key_of, self.records = self.captures.key_of, self.captures.records
@@ -52,10 +54,9 @@ function M.new(options)
 end
 
 local function begin(self)
-  if self.from_worker then
-    return worker_refs.new(self.peer)
-  end
-  return transaction.new(self.captures)
+  local refs = self.from_worker and worker_refs.new(self.peer) or transaction.new(self.captures)
+  refs.route = self.route
+  return refs
 end
 
 -- Raises what went wrong: a refusal as an ENCODE error with the way to the value.
