@@ -29,7 +29,7 @@ end
 function M.new(backend)
   local task = setmetatable({
     _state = PENDING, _n = 0, _a = nil, _fn = false, _fiber = false, _w1 = false, _slot = false,
-    _on_cancel = cancel, _backend = backend, _owner = 0, name = nil,
+    _on_cancel = cancel, _backend = backend, _owner = 0, name = nil, _sent = false,
   }, Task)
   task._owner = backend:add_owner(task)
   return task
@@ -37,6 +37,7 @@ end
 
 local function release(task, backend)
   backend:remove_owner(task._owner)
+  task._sent = false
   if task.on_settled then
     task.on_settled(task)
   end

@@ -149,7 +149,10 @@ local function start_call(self, fn, n, ...)
   spec.fn, spec.tag = key, format + lshift(n, 8)
   spec.needs = (argument_needs or 0) > needs and argument_needs or needs
   spec.group, spec.base = 0, 0
-  local task = calls.new(backend)
+  local task, route = calls.new(backend), backend.route
+  if route.fresh then
+    task._sent, route.fresh = route.fresh, nil -- shared objects live at least until the task has them
+  end
   local data, len = self.args:ref()
   local ok, err = pcall(backend.submit, backend, task._owner, 1, data, len)
   if not ok then

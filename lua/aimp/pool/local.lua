@@ -15,6 +15,7 @@ local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local briefing = require("aimp.pool.briefing")
 local calls = require("aimp.pool.calls")
+local clients = require("aimp.shared.clients")
 local codec = require("aimp.codec")
 local deaths = require("aimp.pool.deaths")
 local errors = require("aimp.errors")
@@ -80,6 +81,7 @@ local function new_sender(self)
   return codec.sender({
     from_worker = false,
     what = "argument",
+    route = self.route,
     define = function(key, blob)
       return tonumber(C.aimp_pool_define(self.pool, key, blob, #blob))
     end,
@@ -91,6 +93,58 @@ local function new_sender(self)
   })
 end
 
+-- ---- shared objects ----
+
+local function nothing() end
+
+-- In a callback of the uv loop: what was done there is told before the loop sleeps, and its deadline armed.
+local function awaken()
+  if not fiber.is_ready() then
+    fiber.soon(nothing)
+  end
+end
+
+local function new_client(self, slot)
+  return clients.new({
+    backend = self, slot = slot, route = self.route, receiver = self.receivers[slot],
+    send = function(frame, data)
+      C.aimp_pool_send(self.pool, slot, frame, data)
+      self:touch()
+    end,
+    pack = function(buf, n, ...)
+      local format, needs = self.sender:pack(buf, n, ...)
+      if needs and needs > 0 then
+        C.aimp_pool_post_definitions(self.pool, slot, needs)
+      end
+      return format
+    end,
+  })
+end
+
+local function drop_client(self, slot)
+  local client = self.clients[slot]
+  self.clients[slot] = nil
+  if client then
+    client:gone()
+  end
+end
+
+--- Something was sent to a worker, which is rung with the next poll.
+function Local:touch()
+  self.is_touched = true
+  awaken()
+end
+
+-- A worker that has shared objects may do something with them although no task is outstanding.
+local function has_attached(self)
+  for _, client in pairs(self.clients) do
+    if client.attached_count > 0 then
+      return true
+    end
+  end
+  return false
+end
+
 local function new_supervisor(self, count)
   return supervisor_module.new({
     C = C,
@@ -99,13 +153,19 @@ local function new_supervisor(self, count)
     timer = loop.timer,
     has_quota = self.options.maxtasksperchild > 0,
     spawn = self.options.start_method == "spawn",
-    configure = function(worker) briefing.send(self, worker) end,
+    configure = function(worker)
+      briefing.send(self, worker)
+      self.clients[worker.slot] = new_client(self, worker.slot)
+    end,
     drain_events = function() self:drain_events() end,
     on_ready = function(worker)
       worker.ready_ns = worker.ready_ns or tonumber(C.aimp_clock_ns()) -- for stats
       self.on_change()
     end,
-    on_gone = function(_, death) return self:remember(death) end,
+    on_gone = function(worker, death)
+      drop_client(self, worker.slot)
+      return self:remember(death)
+    end,
     on_broken = function(failure) self:break_pool(failure) end,
     on_change = function() self.on_change() end,
   }, count)
@@ -131,6 +191,9 @@ function M.new(options, max_slots, on_change)
     polls = 0,                  -- since the last look at the clock
     deaths = {}, death_count = 0,
     receivers = {},             -- by slot: what its worker defined
+    clients = {},               -- by slot: the worker as a user of shared objects
+    route = { direction = "down", fresh = nil },
+    is_touched = false,         -- a worker is to be rung
     spec = ffi.new("struct sched_spec"),
     unit = ffi.new("uint64_t[1]"),
     event = ffi.new("struct aimp_event"),
@@ -191,15 +254,6 @@ function Local:submit(id, count, data, len)
   end
 end
 
-local function nothing() end
-
--- In a callback of the uv loop: what was cancelled is told before the loop sleeps, and its deadline armed.
-local function awaken()
-  if not fiber.is_ready() then
-    fiber.soon(nothing)
-  end
-end
-
 function Local:cancel(id)
   C.aimp_pool_cancel(self.pool, self.units[id])
   awaken()
@@ -234,7 +288,12 @@ end
 
 local function take_frame(self, event)
   local kind, slot = event.frame_kind, event.slot
-  if kind == FRAME.HELLO then
+  if kind == FRAME.ASK then
+    local client = self.clients[slot]
+    if client then
+      client:take(event)
+    end
+  elseif kind == FRAME.HELLO then
     self.supervisor:on_frame(slot, kind)
   elseif kind == FRAME.READY then
     local failure
@@ -309,7 +368,8 @@ function Local:poll()
     fiber.on_error(handled) -- a fault of ours; the next events are not to wait for ever
     handled = 1
   end
-  if handled > 0 then
+  if handled > 0 or self.is_touched then
+    self.is_touched = false
     C.aimp_pool_run(self.pool)
   end
   self.supervisor:sweep()
@@ -321,7 +381,7 @@ function Local:poll()
 end
 
 function Local:busy()
-  return (self.outstanding > 0 and not self.broken) or self.is_awaited or false
+  return (self.outstanding > 0 and not self.broken) or self.is_awaited or has_attached(self)
 end
 
 function Local:spin()

@@ -44,6 +44,7 @@ function M.new(backend, job, source, options)
     chunker = ffi.new("struct chunker"),
     pulled = 0,                    -- items taken from the source
     in_flight = 0,                 -- submitted and not settled
+    sent = {},                     -- shared objects that its items hold
     consumed = 0,                  -- taken by the stream's consumer
     window = options.window,
     is_unordered = false, is_awaited = false,

@@ -78,6 +78,9 @@ local function send(map, items, lo, hi, base, queue)
     error(refusal(map, items, lo, hi, base, tag), 0)
   end
   map.store:reserve(base + hi - lo)
+  if backend.route.fresh then
+    map.sent[#map.sent + 1], backend.route.fresh = backend.route.fresh, nil
+  end
   local spec = backend.spec
   spec.group, spec.base = map.group, base
   spec.fn, spec.tag = job.key, tag

@@ -93,7 +93,8 @@ function Line:wait(timeout, client, tag)
     error(too_late(self, timeout), 0)
   end
   join(self, f, timeout, client, tag)
-  return fiber.wait(withdraw, self.what)
+  local a, b = fiber.wait(withdraw, self.what)
+  return a, b
 end
 
 --- Lets the first in line go on.

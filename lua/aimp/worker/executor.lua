@@ -55,6 +55,7 @@ local M = {}
 ---@field concurrency integer   tasks at once
 ---@field on_frame fun(kind: integer, frame: ffi.cdata*, data: ffi.cdata*, len: integer)
 ---@field on_error? fun(err)    the pool's exception_handler
+---@field on_sleep fun()         called before the loop sleeps
 
 ---@param options aimp.ExecutorOptions
 ---@return aimp.worker.Executor
@@ -77,6 +78,8 @@ function M.new(options)
     now_ns = 0, until_ns = 0,      -- the time of the last result, the end of this poll's slice
     backlog = {}, backlog_first = 1, backlog_last = 0,
     done = 0,                      -- items answered, for stats and tests
+    awaited = 0,                   -- TELL frames that items wait for
+    on_sleep = options.on_sleep,
   }, Executor)
   self.body = function(runner)
     while true do
@@ -174,7 +177,9 @@ function Executor:work(runner)
     self:start_unit(runner, kept.frame, kept.data, #kept.data)
     return true
   elseif kept then
-    self.on_frame(kept.frame.kind, kept.frame, kept.data, #kept.data)
+    if not kept.is_done then
+      self.on_frame(kept.frame.kind, kept.frame, kept.data, #kept.data)
+    end
     return true
   end
   local frame = self.frame
@@ -205,13 +210,30 @@ function Executor:control(frame)
   self.on_frame(frame.kind, frame, self.payload[0], tonumber(frame.len))
 end
 
--- Empties the ring without starting anything. What comes behind work that has not begun stays behind it:
--- a definition may replace a value that this work needs.
+-- The definitions of the backlog, for an answer that needs them now; work in front of them may see newer
+-- values than it was sent with, as it may when it is moved to another worker.
+function Executor:define_ahead()
+  for i = self.backlog_first, self.backlog_last do
+    local kept = self.backlog[i]
+    if not kept.is_done and kept.frame and kept.frame.kind == FRAME.DEFINE then
+      self.on_frame(FRAME.DEFINE, kept.frame, kept.data, #kept.data)
+      kept.is_done = true
+    end
+  end
+end
+
+-- Empties the ring without starting anything. What comes behind work that has not begun stays behind it, as
+-- a definition may replace a value that this work needs; but what ends a wait of running work never does.
 function Executor:drain_ring()
   local frame = self.frame
   while self:receive() do
     local has_work = self.batch ~= nil or self.backlog_first <= self.backlog_last
-    if frame.kind == FRAME.CALL or (has_work and frame.kind ~= FRAME.CANCEL) then
+    if frame.kind == FRAME.TELL then
+      if has_work and band(frame.tag, 0xff) ~= 0 then
+        self:define_ahead()
+      end
+      self:control(frame)
+    elseif frame.kind == FRAME.CALL or (has_work and frame.kind ~= FRAME.CANCEL) then
       self:keep({ frame = ffi.new("struct frame", frame), data = ffi.string(self.payload[0], frame.len) })
     else
       self:control(frame)
@@ -256,7 +278,7 @@ function Executor:poll()
       self:step()
       progress = true
     end
-    if not self:can_start() then
+    if self.awaited > 0 or not self:can_start() then
       self:drain_ring()
     end
   end
@@ -280,6 +302,7 @@ local function retry(self)
 end
 
 function Executor:sleep_begin()
+  self.on_sleep()
   self.reply:flush() -- also where nothing was sent: the parent may wait for the room that reading made
   if not self.retry_timer and C.aimp_port_is_congested(self.port) ~= 0 then
     self.retry_timer = loop.timer(RETRY_S, retry, self)

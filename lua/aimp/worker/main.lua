@@ -14,6 +14,7 @@ local core = require("aimp.core")
 local errors = require("aimp.errors")
 local executor_module = require("aimp.worker.executor")
 local fiber = require("aimp.fiber")
+local link = require("aimp.shared.link")
 local loop = require("aimp.loop")
 local reply_module = require("aimp.worker.reply")
 local setup = require("aimp.worker.setup")
@@ -65,6 +66,10 @@ on_frame[FRAME.NOTE] = function(self, frame, data, len)
   self:run_hook(main, "initializer", function(failure)
     self:report_ready(failure)
   end)
+end
+
+on_frame[FRAME.TELL] = function(self, frame, data, len)
+  self.link:take(frame, data, len)
 end
 
 on_frame[FRAME.STOP] = function(self)
@@ -148,6 +153,7 @@ local function new_worker(number)
     from_worker = true,
     peer = self.receiver,
     what = "result",
+    route = { direction = "up" },
   })
   self.reply.sender = self.sender
   self.executor = executor_module.new({
@@ -158,6 +164,21 @@ local function new_worker(number)
     on_frame = function(kind, frame, data, len)
       return on_frame[kind](self, frame, data, len)
     end,
+    on_sleep = function()
+      self.link:flush()
+    end,
+  })
+  self.link = link.open({
+    port = port,
+    reply = self.reply,
+    executor = self.executor,
+    receiver = self.receiver,
+    sender = codec.sender({
+      from_worker = true,
+      peer = self.receiver,
+      what = "value",
+      route = { direction = "up" },
+    }),
   })
   return self
 end

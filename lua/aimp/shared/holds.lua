@@ -1,0 +1,48 @@
+--- What a client holds through a process in the middle. The owner knows only that process, which releases
+--- it when the client dies. For cores of this process there is nothing to do: they know who holds what.
+-- SPDX-License-Identifier: MIT
+local exports = require("aimp.shared.exports")
+
+local M = {}
+
+local function is_same(a, b)
+  return a[1] == b[1]
+end
+
+local function remove(list, name, values)
+  for i, hold in ipairs(list) do
+    if hold.undo == name and is_same(hold.values, values) then
+      return table.remove(list, i)
+    end
+  end
+end
+
+--- Passes on the results of a method that was served.
+---@param entry table   of the client's objects
+---@param core table    a stub, or a core
+---@param method aimp.shared.Method
+---@param values any[]  its arguments
+function M.note(entry, core, method, values, ...)
+  if core.link then
+    entry.holds = entry.holds or {}
+    if method.undo then
+      table.insert(entry.holds, { undo = method.undo, values = values })
+    else
+      remove(entry.holds, method.name, values)
+    end
+  end
+  return ...
+end
+
+--- The client is gone.
+function M.release(entry, stub, client)
+  local declaration = exports.declaration_of(entry.front)
+  for _, hold in ipairs(entry.holds or {}) do
+    local method = declaration.methods[hold.undo]
+    stub.link:ask(method.op, stub.number, 0, #hold.values, unpack(hold.values))
+  end
+  entry.holds = nil
+  return client
+end
+
+return M

@@ -1,0 +1,294 @@
+--- A worker's link to the process that made it, for shared objects: requests of stubs, their answers, news.
+---
+--- Made by worker/main.lua, once. A request is an ASK frame with a number; its answer is a TELL frame with
+--- the same number and comes exactly once, also to a request that was cancelled. Answers are decoded by the
+--- fiber that asked, as decoding may wait.
+---
+---   asked ──answer──► returned or raised
+---     └──cancelled, too late──► abandoned ──answer──► undone
+-- SPDX-License-Identifier: MIT
+local bit = require("bit")
+local buffer = require("string.buffer")
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local clients = require("aimp.shared.clients")
+local errors = require("aimp.errors")
+local exports = require("aimp.shared.exports")
+local fiber = require("aimp.fiber")
+local loop = require("aimp.loop")
+local spawn = require("aimp.task.spawn")
+local stubs = require("aimp.shared.stubs")
+local timers = require("aimp.timers")
+
+local C, FRAME, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
+local ATTACH, DETACH, CANCEL = stubs.ATTACH, stubs.DETACH, stubs.CANCEL
+local ANSWER, ATTACHED, GONE, NEWS = stubs.ANSWER, stubs.ATTACHED, stubs.GONE, stubs.NEWS
+local band, rshift, lshift = bit.band, bit.rshift, bit.lshift
+
+local M = {}
+
+---@class aimp.shared.Link
+local Link = {}
+Link.__index = Link
+
+---@class aimp.shared.LinkOptions
+---@field port ffi.cdata*
+---@field reply aimp.worker.Reply      for its flush
+---@field executor aimp.worker.Executor  is told how many answers are awaited
+---@field sender table                 codec sender of arguments
+---@field receiver table
+
+---@param options aimp.shared.LinkOptions
+---@return aimp.shared.Link
+function M.open(options)
+  local self = setmetatable({
+    port = options.port, reply = options.reply, executor = options.executor,
+    sender = options.sender, receiver = options.receiver,
+    frame = ffi.new("struct frame"),
+    buf = buffer.new(),
+    fronts = setmetatable({}, { __mode = "v" }), -- by number
+    calls = {},          -- by request number, until answered
+    last_call = 0,
+    detached = {},       -- numbers of objects that were collected
+  }, Link)
+  exports.link = self
+  return self
+end
+
+-- ---- asking ----
+
+--- Sends a frame whose payload is ready.
+function Link:post(op, number, request, tag, aux, data, len)
+  local frame = self.frame
+  frame.kind, frame.flags, frame.fn, frame.first, frame.count = FRAME.ASK, 0, number, request, op
+  frame.tag, frame.aux, frame.len = tag, aux, len
+  if C.aimp_port_send(self.port, frame, data) ~= 0 then
+    error("aimp: the worker's shared memory is corrupt", 0)
+  end
+  self.reply.dirty = true
+end
+
+-- Raises ENCODE before anything is sent.
+local function ask(self, op, number, request, aux, n, ...)
+  if n == 0 then
+    return self:post(op, number, request, 0, aux, nil, 0)
+  end
+  local buf = self.buf or buffer.new()
+  self.buf = nil -- __aimp_send of a value may ask for something itself
+  local ok, format = pcall(self.sender.pack, self.sender, buf:reset(), n, ...)
+  self.buf = buf
+  if not ok then
+    error(format, 0)
+  end
+  local data, len = buf:ref()
+  self:post(op, number, request, format + lshift(n, 8), aux, data, len)
+end
+
+--- Asks for something; 0 as the request's number: without wanting an answer.
+function Link:ask(op, number, request, n, ...)
+  ask(self, op, number, request, 0, n, ...)
+end
+
+-- ---- calls ----
+
+---@class aimp.shared.Call  a request under way; among the timers while it has a time limit
+local Call = {}
+Call.__index = Call
+
+local function withdraw(f)
+  local call = f.link_call
+  f.link_call, call.fiber = false, false
+  timers.remove(call)
+  call.link:post(CANCEL, call.stub.number, call.number, 0, 0, nil, 0)
+end
+
+local function too_late(call)
+  return errors.new("TIMEOUT", ("waited %g s for %s"):format(call.timeout, call.declaration.what))
+end
+
+--- Inside the timers' callback.
+function Call:_on_time()
+  if self.method.settles then
+    self.is_late = true
+    self.link:post(CANCEL, self.stub.number, self.number, 0, 0, nil, 0)
+    loop.interrupt()
+  else
+    fiber.throw(self.fiber, too_late(self))
+  end
+end
+
+local function gone(declaration)
+  return errors.new("CLOSED", ("the %s does not exist any more"):format(declaration.name))
+end
+
+local function new_call(self, f, stub, declaration, method, timeout, ...)
+  self.last_call = self.last_call % 0x7fffffff + 1
+  local call = setmetatable({ fiber = f, link = self, stub = stub, declaration = declaration,
+    method = method, timeout = timeout, number = self.last_call, _slot = false, is_late = false }, Call)
+  if method.undo then
+    call.n, call.arguments = select("#", ...), { ... }
+  end
+  return call
+end
+
+local function raise(call, value)
+  value = type(value) == "table" and value or {}
+  if call.is_late and value.code == "CANCELLED" then
+    error(too_late(call), 0)
+  end
+  local code = errors.codes[value.code] and value.code or "REMOTE"
+  error(errors.new(code, errors.describe(value.message), { traceback = value.traceback,
+    cause = value.cause, pid = value.pid }), 0)
+end
+
+-- In the fiber that asked.
+local function outcome(self, call, is_error, tag, bytes)
+  local n = rshift(tag, 8)
+  if n == 0 then
+    return
+  end
+  local buf = buffer.new():set(bytes)
+  if is_error then
+    raise(call, self.receiver:unpack(buf, band(tag, 0xff), n))
+  end
+  return self.receiver:unpack(buf, band(tag, 0xff), n)
+end
+
+--- A method of the core, and its results. With timeout 0 the core decides at once.
+---@async
+function Link:call(stub, declaration, method, timeout, ...)
+  local f = fiber.waiter(3, declaration.name .. ":" .. method.name)
+  if stub.is_gone then
+    error(gone(declaration), 0)
+  end
+  fiber.raise_pending(f)
+  local call = new_call(self, f, stub, declaration, method, timeout, ...)
+  ask(self, method.op, stub.number, call.number, timeout == 0 and 1 or 0, select("#", ...), ...)
+  self.calls[call.number] = call
+  self.executor.awaited = self.executor.awaited + 1
+  if timeout and timeout > 0 then
+    timers.add(call, timeout)
+  end
+  f.link_call = call
+  return outcome(self, call, fiber.wait(withdraw, declaration.what))
+end
+
+local function take_answer(self, frame, data, len)
+  local call = self.calls[frame.first]
+  self.calls[frame.first] = nil
+  self.executor.awaited = self.executor.awaited - 1
+  local is_error = band(frame.flags, FLAG_ERROR) ~= 0
+  if call.fiber then
+    local f = call.fiber
+    call.fiber, f.link_call = false, false
+    timers.remove(call)
+    fiber.wake(f, is_error, frame.tag, ffi.string(data, len))
+  elseif not is_error and call.method.undo then
+    local undo = call.declaration.methods[call.method.undo]
+    self:ask(undo.op, call.stub.number, 0, call.n, unpack(call.arguments, 1, call.n))
+  end
+end
+
+-- ---- objects ----
+
+-- Collected together with the stub that holds it. A finalizer may run anywhere, so it only takes a note.
+local function guard(self, number)
+  local proxy = newproxy(true)
+  getmetatable(proxy).__gc = function()
+    self.detached[#self.detached + 1] = number
+  end
+  return proxy
+end
+
+--- The front of an object of the parent's: the same one as long as it lives.
+---@param declaration aimp.shared.Declaration
+---@param number integer
+function Link:front(declaration, number)
+  local front = self.fronts[number]
+  if front then
+    return getmetatable(front) == declaration.class and front or error("an object of another class", 0)
+  end
+  local stub = setmetatable({ link = self, number = number, is_gone = false, info = nil,
+    waits_for_info = {}, guard = guard(self, number) }, declaration.Stub)
+  front = setmetatable({ _core = stub }, declaration.class)
+  if stub.init then
+    stub:init()
+  end
+  self.fronts[number] = front
+  self:post(ATTACH, number, 0, 0, 0, nil, 0)
+  return front
+end
+
+local function withdraw_from_info(f)
+  f.awaits_info[f] = nil
+end
+
+--- What the owner said of the object when this process got it.
+---@async
+function Link.info(_, stub, declaration)
+  while stub.info == nil and not stub.is_gone do
+    local f = fiber.waiter(3, declaration.name)
+    f.awaits_info = stub.waits_for_info
+    stub.waits_for_info[f] = true
+    fiber.wait(withdraw_from_info, declaration.what)
+  end
+  if stub.is_gone then
+    error(gone(declaration), 0)
+  end
+  return stub.info
+end
+
+local function attached(stub, info)
+  stub.info, stub.is_gone = info, info == nil
+  for f in pairs(stub.waits_for_info) do
+    stub.waits_for_info[f] = nil
+    fiber.wake(f)
+  end
+end
+
+--- Tells the parent of what was collected. Called before the loop sleeps.
+function Link:flush()
+  while #self.detached > 0 do
+    self:post(DETACH, table.remove(self.detached), 0, 0, 0, nil, 0)
+  end
+end
+
+-- ---- what comes ----
+
+local function take_news(self, front, tag, bytes)
+  local buf = buffer.new():set(bytes)
+  local values = { self.receiver:unpack(buf, band(tag, 0xff), rshift(tag, 8)) }
+  clients.forward(front, rshift(tag, 8), values)
+  if front._told then
+    front:_told(unpack(values, 1, rshift(tag, 8)))
+  end
+end
+
+-- Plain data by its nature, so that this cannot wait.
+local function info_of(self, frame, data, len)
+  return (self.receiver:unpack(buffer.new():set(ffi.string(data, len)), band(frame.tag, 0xff), 1))
+end
+
+--- A TELL frame.
+function Link:take(frame, data, len)
+  local op = frame.count
+  if op == ANSWER then
+    return take_answer(self, frame, data, len)
+  end
+  local front = self.fronts[frame.fn]
+  if not front then
+    return -- collected meanwhile
+  end
+  local stub = front._core
+  if op >= stubs.FIRST_OWN then
+    stub:on_tell(op, frame, data, len)
+  elseif op == ATTACHED then
+    attached(stub, info_of(self, frame, data, len))
+  elseif op == GONE then
+    attached(stub, nil)
+  elseif op == NEWS then
+    spawn.spawn(take_news, self, front, frame.tag, ffi.string(data, len))
+  end
+end
+
+return M
