@@ -14,7 +14,8 @@
  *     goes on writing cannot change what was checked
  *
  * Payload classes, chosen by size: inline in the frame ring, in the arena of
- * that direction, or in a one-shot memfd passed over the socket pair.
+ * that direction, or in a one-shot memfd passed over the socket pair, as are
+ * descriptors that a caller wants the other process to have.
  *
  * One struct channel is one side's private handle. Not thread safe: one thread
  * of each process. Not here: what frames mean (the callers), when to sleep
@@ -110,6 +111,11 @@ void aimp__channel_free(struct channel *channel);
 int aimp__channel_send(struct channel *channel, const struct frame *frame, const void *payload,
                        struct aimp_error *err);
 
+/* The same with a descriptor, which is borrowed, and a payload of at most an eighth of the ring or
+ * 8 KiB; AIMP_EINVAL for a longer one. The receiver gets the frame and the descriptor together. */
+int aimp__channel_send_fd(struct channel *channel, const struct frame *frame, const void *payload,
+                          int fd, struct aimp_error *err);
+
 /* Takes the next frame. *payload points to a private copy that lives until the
  * next receive on this channel, for a one-shot a private mapping of sealed memory;
  * either may be written to, is never NULL and is aligned for any type. Space in
@@ -119,6 +125,11 @@ int aimp__channel_send(struct channel *channel, const struct frame *frame, const
  * says so); AIMP_ENOMEM (nothing was taken, try again) */
 int aimp__channel_receive(struct channel *channel, struct frame *frame, const void **payload,
                           struct aimp_error *err);
+
+/* The descriptor that came with the last frame: close-on-exec, the caller's, and of any kind: a
+ * peer may have sent what it likes. What is not taken by the next receive is closed.
+ * return: -1: none came, it was taken, or this process may open no more files */
+int aimp__channel_take_fd(struct channel *channel);
 
 /* True when a frame waits to be received (one acquire load). */
 bool aimp__channel_has_input(const struct channel *channel);

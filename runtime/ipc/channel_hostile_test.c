@@ -143,7 +143,7 @@ static void test_lengths_and_places(void **state)
         {(uint64_t)1 << 63, AT(WIRE_INLINE, 0)},
         {8, AT(WIRE_INLINE, 8)},
         {8, 0},
-        {8, AT(4, 0)},
+        {8, AT(5, 0)},
         {8, UINT64_MAX},
         {8, AT(WIRE_ARENA, ARENA_ALIGN)},
         {8, AT(WIRE_ARENA, 1)},
@@ -157,6 +157,12 @@ static void test_lengths_and_places(void **state)
         {ARENA, AT(WIRE_ONESHOT, 2)},
         {0, AT(WIRE_ONESHOT, 1)},
         {UINT64_MAX, AT(WIRE_ONESHOT, 1)},
+        {8, AT(WIRE_FD, 1)}, /* the same */
+        {8, AT(WIRE_FD, 0)},
+        {8, AT(WIRE_FD, 2)},
+        {9, AT(WIRE_FD, 1)},
+        {INLINE + 1, AT(WIRE_FD, 1)},
+        {UINT64_MAX, AT(WIRE_FD, 1)},
     };
     for (size_t i = 0; i < 2 * (sizeof bad / sizeof bad[0]); i++) {
         struct wire_frame wire = good_frame(i % 2);
@@ -239,24 +245,31 @@ static int unsealed(size_t len)
     return fd;
 }
 
-static void attack_by_socket(const struct message *message, size_t size, int fd, int fd_count,
-                             int expected)
+/* A frame of that length and place, and a message that may not be its own. */
+static void attack_at(uint64_t where, size_t len, const struct message *message, size_t size,
+                      int fd, int fd_count, int expected)
 {
     struct attack attack;
     struct wire_frame wire = good_frame(CHANNEL_PARENT);
     int fds[2] = {fd, fd};
     int before = count_fds();
     attack_open(&attack, CHANNEL_PARENT);
-    wire.frame.len = ARENA;
-    wire.where = AT(WIRE_ONESHOT, 1);
+    wire.frame.len = len;
+    wire.where = where;
     aimp__fdpass_send(attack.pair.ctl[CHANNEL_WORKER], message, size, fds, fd_count, NULL);
-    place_frame(&attack, &wire, 56);
+    place_frame(&attack, &wire, where >> WIRE_PLACE_SHIFT == WIRE_FD ? 64 : 56);
     assert_int_equal(receive(&attack), expected);
     if (expected == AIMP_ECORRUPT)
         expect_corrupt_for_ever(&attack);
     attack_close(&attack);
     assert_int_equal(count_fds(), before);
     close(fd);
+}
+
+static void attack_by_socket(const struct message *message, size_t size, int fd, int fd_count,
+                             int expected)
+{
+    attack_at(AT(WIRE_ONESHOT, 1), ARENA, message, size, fd, fd_count, expected);
 }
 
 static void test_false_oneshots(void **state)
@@ -275,10 +288,30 @@ static void test_false_oneshots(void **state)
     attack_by_socket((struct message *)large, sizeof large, oneshot_of(ARENA), 1, AIMP_ECORRUPT);
     attack_by_socket(&late, sizeof late, oneshot_of(ARENA), 1, AIMP_ECORRUPT);
     attack_by_socket(&other, sizeof other, oneshot_of(ARENA), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_ONESHOT, 2), ARENA, &good, sizeof good, oneshot_of(ARENA), 1, AIMP_ECORRUPT);
     attack_by_socket(&good, sizeof good, oneshot_of(ARENA - 1), 1, AIMP_ECORRUPT);
     attack_by_socket(&good, sizeof good, oneshot_of(ARENA + 1), 1, AIMP_ECORRUPT);
     attack_by_socket(&good, sizeof good, unsealed(ARENA), 1, AIMP_ECORRUPT);
     attack_by_socket(&good, sizeof good, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+}
+
+/* Any fd is handed on: what it is good for is its taker's to check. */
+static void test_false_descriptors(void **state)
+{
+    (void)state;
+    const uint32_t magic = 0x746f6873u;
+    const struct message good = {magic, 0, 1};
+    const struct message late = {magic, 0, 2};
+    const struct message other = {magic + 1, 0, 1};
+    attack_at(AT(WIRE_FD, 1), 8, &good, sizeof good, aimp__wake_open(NULL), 1, 1);
+    attack_at(AT(WIRE_FD, 1), 8, &good, sizeof good, aimp__wake_open(NULL), 2, 1); /* the same */
+    attack_at(AT(WIRE_FD, 1), 8, &good, sizeof good, aimp__wake_open(NULL), 0, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 1), 8, &good, sizeof good - 1, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 1), 8, &late, sizeof late, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 1), 8, &other, sizeof other, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 2), 8, &good, sizeof good, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 1), 16, &good, sizeof good, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
+    attack_at(AT(WIRE_FD, 1), ARENA, &good, sizeof good, aimp__wake_open(NULL), 1, AIMP_ECORRUPT);
 }
 
 /* ---- random bytes ---- */
@@ -300,7 +333,7 @@ static uint64_t any_word(uint64_t random)
     case 0:
         return mix(random);
     case 1:
-        return AT(1 + (random >> 8) % 4, (random >> 16) % 64 * 8);
+        return AT(1 + (random >> 8) % 5, (random >> 16) % 64 * 8);
     default:
         return words[(random >> 8) % (sizeof words / sizeof words[0])];
     }
@@ -419,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_indices),
         cmocka_unit_test(test_consumer_indices),
         cmocka_unit_test(test_false_oneshots),
+        cmocka_unit_test(test_false_descriptors),
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_bytes_that_change_under_the_reader),
     };

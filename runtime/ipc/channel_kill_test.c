@@ -1,11 +1,10 @@
 /* A side dies at every point between two stores; the other one goes on.
  *
  * Both sides run the same script: numbered frames of every class in both
- * directions, claims and take-backs. First the script's failpoints are counted,
- * then one side is killed at each of them, at several of its hits. What the
- * survivor has then received must be whole frames, in order, none twice and none
- * missing that was sent; what it reads in the cells must agree with what the dead
- * side did. Built only with AIMP_FAILPOINTS. */
+ * directions, some with a descriptor, claims and take-backs. First the script's failpoints are
+ * counted, then one side is killed at each of them, at several of its hits. What the survivor has
+ * then received must be whole frames, in order, none twice and none missing that was sent; what it
+ * reads in the cells must agree with what the dead side did. Built only with AIMP_FAILPOINTS. */
 /* SPDX-License-Identifier: MIT */
 #include "base/failpoint.h"
 #include "ipc/test_pair.h"
@@ -16,6 +15,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define RING  (4 * KIB)
@@ -30,6 +30,18 @@ static size_t size_of(uint32_t i)
     return sizes[i % (sizeof sizes / sizeof sizes[0])];
 }
 
+/* Every seventh frame brings a descriptor: the writing end of a pipe, whose other end tells
+ * when nobody has it any more. Only small frames can. */
+static bool has_fd(uint32_t i)
+{
+    return i % 7 == 3;
+}
+
+static size_t length_of(uint32_t i)
+{
+    return has_fd(i) ? 100 : size_of(i);
+}
+
 /* What a side did, written after it did it; survives the side. */
 struct journal {
     uint32_t sent, received, opened;
@@ -41,11 +53,23 @@ struct actor {
     struct channel *channel;
     enum channel_side side;
     struct journal *journal;
+    int pipe_fd; /* what it sends along */
 };
 
 static void take_one_back(struct actor *actor, uint32_t cell)
 {
     actor->journal->taken[cell] += aimp__cell_take_back(actor->channel, cell, 1);
+}
+
+static int send_number(const struct actor *actor, uint32_t i)
+{
+    if (!has_fd(i))
+        return send_numbered(actor->channel, actor->side, i, length_of(i), NULL);
+    uint8_t data[RING];
+    fill(data, length_of(i), i);
+    struct frame frame = {
+        .kind = kind_from(actor->side), .first = i, .fn = ~i, .aux = mix(i), .len = length_of(i)};
+    return aimp__channel_send_fd(actor->channel, &frame, data, actor->pipe_fd, NULL);
 }
 
 static bool send_step(struct actor *actor)
@@ -58,7 +82,7 @@ static bool send_step(struct actor *actor)
         aimp__cell_open(actor->channel, i, i + 1, 0, ITEMS);
         journal->opened++;
     }
-    int rc = send_numbered(actor->channel, actor->side, i, size_of(i), NULL);
+    int rc = send_number(actor, i);
     if (rc == 0) {
         journal->sent++;
         if (actor->side == CHANNEL_PARENT)
@@ -79,6 +103,19 @@ static void claim_all(struct actor *actor, uint32_t cell)
     }
 }
 
+/* Takes and closes the pipe that must have come with frame i. */
+static bool takes_its_fd(const struct actor *actor, uint32_t i)
+{
+    struct stat mine, its;
+    int fd = aimp__channel_take_fd(actor->channel);
+    if (fd < 0)
+        return !has_fd(i);
+    bool is_same = fstat(fd, &its) == 0 && fstat(actor->pipe_fd, &mine) == 0 &&
+                   its.st_ino == mine.st_ino && its.st_dev == mine.st_dev;
+    close(fd);
+    return has_fd(i) && is_same;
+}
+
 static bool receive_step(struct actor *actor)
 {
     struct journal *journal = actor->journal;
@@ -88,7 +125,8 @@ static bool receive_step(struct actor *actor)
     if (rc == 0)
         return false;
     uint32_t i = journal->received;
-    if (rc < 0 || i >= STEPS || !is_numbered(&frame, payload, i, size_of(i))) {
+    if (rc < 0 || i >= STEPS || !is_numbered(&frame, payload, i, length_of(i)) ||
+        !takes_its_fd(actor, i)) {
         journal->is_bad = true;
         return false;
     }
@@ -142,6 +180,7 @@ static void count_hit(const char *name)
 
 struct scene {
     struct pair pair;
+    int pipe[2];            /* the end that is read, and the one that goes with frames */
     struct journal journal; /* the survivor's */
     struct actor survivor;
     pid_t pid;
@@ -154,7 +193,7 @@ static void play_child(struct scene *scene, enum channel_side side, const char *
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (side == CHANNEL_WORKER)
         pair_attach(&scene->pair);
-    struct actor actor = {scene->pair.end[side], side, &shared->journal};
+    struct actor actor = {scene->pair.end[side], side, &shared->journal, scene->pipe[1]};
     if (point)
         aimp__failpoint_arm(point, count, FAILPOINT_KILL);
     else
@@ -171,12 +210,13 @@ static void play(struct scene *scene, enum channel_side mortal, const char *poin
     memset(scene, 0, sizeof *scene);
     memset(&shared->journal, 0, sizeof shared->journal);
     pair_create(&scene->pair, RING, ARENA, STEPS);
+    assert_int_equal(pipe(scene->pipe), 0);
     scene->pid = fork();
     if (scene->pid == 0)
         play_child(scene, mortal, point, count);
     if (side == CHANNEL_WORKER)
         pair_attach(&scene->pair);
-    scene->survivor = (struct actor){scene->pair.end[side], side, &scene->journal};
+    scene->survivor = (struct actor){scene->pair.end[side], side, &scene->journal, scene->pipe[1]};
     while (waitpid(scene->pid, &scene->status, WNOHANG) == 0)
         step(&scene->survivor);
     while (step(&scene->survivor)) /* what is still there */
@@ -219,6 +259,17 @@ static void check(const struct scene *scene)
         check_cells_of_dead_parent(scene);
 }
 
+/* Nobody has what was passed any more, wherever it was on its way. */
+static void close_scene(struct scene *scene)
+{
+    struct pollfd end = {.fd = scene->pipe[0], .events = POLLIN};
+    pair_close(&scene->pair);
+    close(scene->pipe[1]);
+    assert_int_equal(poll(&end, 1, 0), 1);
+    assert_int_equal(end.revents, POLLHUP);
+    close(scene->pipe[0]);
+}
+
 static bool was_killed(const struct scene *scene)
 {
     return WIFSIGNALED(scene->status) && WTERMSIG(scene->status) == SIGKILL;
@@ -237,7 +288,7 @@ static void kill_at(enum channel_side mortal, const char *name, unsigned count, 
     if (must_die && !was_killed(&scene))
         fail_msg("%s was not hit %u times", name, count);
     check(&scene);
-    pair_close(&scene.pair);
+    close_scene(&scene);
 }
 
 static void kill_everywhere(enum channel_side mortal, unsigned at_least)
@@ -249,7 +300,7 @@ static void kill_everywhere(enum channel_side mortal, unsigned at_least)
     assert_int_equal(scene.status, 0);
     assert_int_equal(scene.journal.received, STEPS);
     check(&scene);
-    pair_close(&scene.pair);
+    close_scene(&scene);
     assert_true(shared->count >= at_least);
     for (unsigned i = 0; i < shared->count; i++) {
         const struct point *point = &shared->points[i];
@@ -264,13 +315,13 @@ static void kill_everywhere(enum channel_side mortal, unsigned at_least)
 static void test_the_worker_dies_everywhere(void **state)
 {
     (void)state;
-    kill_everywhere(CHANNEL_WORKER, 20);
+    kill_everywhere(CHANNEL_WORKER, 22);
 }
 
 static void test_the_parent_dies_everywhere(void **state)
 {
     (void)state;
-    kill_everywhere(CHANNEL_PARENT, 20);
+    kill_everywhere(CHANNEL_PARENT, 22);
 }
 
 /* ---- the two orders in which sleeper and waker can meet, at every point ---- */

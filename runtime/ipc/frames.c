@@ -85,6 +85,16 @@ static int socket_full(struct channel *channel, struct aimp_error *err)
     return no_room(channel, SLEEP_FOR_RING, ring->tail + RING_ALIGN, err);
 }
 
+/* What went over the socket for a frame that is not written yet. */
+static int passed(struct channel *channel, int rc, struct aimp_error *err)
+{
+    if (rc == AIMP_EAGAIN)
+        return socket_full(channel, err);
+    if (rc == AIMP_EFULL && err)
+        err->code = AIMP_EFULL;
+    return rc;
+}
+
 static int send_oneshot(struct channel *channel, const struct frame *frame, const void *payload,
                         struct aimp_error *err)
 {
@@ -92,15 +102,34 @@ static int send_oneshot(struct channel *channel, const struct frame *frame, cons
     void *at = reserve(channel, HEADER, &rc, err);
     if (!at)
         return rc;
-    rc = aimp__oneshot_send(&channel->oneshot, payload, frame->len, err);
-    if (rc == AIMP_EAGAIN)
-        return socket_full(channel, err);
-    if (rc == AIMP_EFULL && err)
-        err->code = AIMP_EFULL;
+    rc = passed(channel, aimp__oneshot_send(&channel->oneshot, payload, frame->len, err), err);
     if (rc < 0)
         return rc;
     put_header(at, frame, WIRE_ONESHOT, channel->oneshot.sent);
     return commit(channel, HEADER);
+}
+
+int aimp__channel_send_fd(struct channel *channel, const struct frame *frame, const void *payload,
+                          int fd, struct aimp_error *err)
+{
+    int rc;
+    if (channel->is_corrupt)
+        return aimp__channel_corrupt(channel, err, "the channel is corrupt");
+    if (frame->len > channel->inline_limit)
+        return aimp__error_set(err, AIMP_EINVAL, "%llu bytes are too many beside a descriptor",
+                               (unsigned long long)frame->len);
+    uint64_t size = HEADER + RING_PAD(frame->len);
+    void *at = reserve(channel, size, &rc, err);
+    if (!at)
+        return rc;
+    rc = passed(channel, aimp__oneshot_pass(&channel->oneshot, fd, err), err);
+    if (rc < 0)
+        return rc;
+    put_header(at, frame, WIRE_FD, channel->oneshot.sent);
+    if (frame->len > 0)
+        memcpy((uint8_t *)at + HEADER, payload, frame->len);
+    AIMP_FAILPOINT("send.fd");
+    return commit(channel, size);
 }
 
 int aimp__channel_send(struct channel *channel, const struct frame *frame, const void *payload,
@@ -165,18 +194,40 @@ static int receive_oneshot(struct channel *channel, const struct wire_frame *wir
     return done(channel, HEADER);
 }
 
-static int receive_inline(struct channel *channel, const struct wire_frame *wire, const void *at,
-                          uint64_t available, const void **payload, struct aimp_error *err)
+static bool is_inline(const struct channel *channel, uint64_t len, uint64_t available)
 {
-    uint64_t len = wire->frame.len;
-    if (len > channel->inline_limit || HEADER + RING_PAD(len) > available ||
-        (wire->where & WIRE_POSITION) != (channel->in.tail & WIRE_POSITION))
-        return aimp__channel_corrupt(channel, err, "an inline payload makes no sense");
+    return len <= channel->inline_limit && HEADER + RING_PAD(len) <= available;
+}
+
+/* Of a length that is_inline. */
+static int take_inline(struct channel *channel, uint64_t len, const void *at, const void **payload)
+{
     aimp__buffer_fit(&channel->buffer, len); /* never fails: at least inline_limit */
     memcpy(channel->buffer.data, (const uint8_t *)at + HEADER, len);
     AIMP_FAILPOINT("receive.copied");
     *payload = channel->buffer.data;
     return done(channel, HEADER + RING_PAD(len));
+}
+
+static int receive_inline(struct channel *channel, const struct wire_frame *wire, const void *at,
+                          uint64_t available, const void **payload, struct aimp_error *err)
+{
+    if (!is_inline(channel, wire->frame.len, available) ||
+        (wire->where & WIRE_POSITION) != (channel->in.tail & WIRE_POSITION))
+        return aimp__channel_corrupt(channel, err, "an inline payload makes no sense");
+    return take_inline(channel, wire->frame.len, at, payload);
+}
+
+static int receive_fd(struct channel *channel, const struct wire_frame *wire, const void *at,
+                      uint64_t available, const void **payload, struct aimp_error *err)
+{
+    if (!is_inline(channel, wire->frame.len, available))
+        return aimp__channel_corrupt(channel, err, "a payload beside a descriptor makes no sense");
+    int rc = aimp__oneshot_receive_fd(&channel->oneshot, wire->where & WIRE_POSITION, err);
+    if (rc < 0)
+        return aimp__channel_corrupt(channel, err, "a descriptor did not come");
+    AIMP_FAILPOINT("receive.fd");
+    return take_inline(channel, wire->frame.len, at, payload);
 }
 
 /* The frame's header as it was at one moment: the barrier keeps the compiler
@@ -214,7 +265,16 @@ int aimp__channel_receive(struct channel *channel, struct frame *frame, const vo
         return receive_from_arena(channel, &wire, payload, err);
     case WIRE_ONESHOT:
         return receive_oneshot(channel, &wire, payload, err);
+    case WIRE_FD:
+        return receive_fd(channel, &wire, at, available, payload, err);
     default:
         return aimp__channel_corrupt(channel, err, "a payload of no known place");
     }
+}
+
+int aimp__channel_take_fd(struct channel *channel)
+{
+    int fd = channel->oneshot.passed_fd;
+    channel->oneshot.passed_fd = -1;
+    return fd;
 }

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define LAYOUT_MAGIC   0x706d6961u /* "aimp" */
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 #define LAYOUT_LINE    128
 
 #define RING_ALIGN  8u  /* of frames in a ring */
@@ -84,6 +84,7 @@ enum wire_place {
     WIRE_INLINE = 1, /* position: of this frame in the ring */
     WIRE_ARENA,      /* of the payload in the arena */
     WIRE_ONESHOT,    /* number of the one-shot */
+    WIRE_FD,         /* inline, with a descriptor: its number */
 };
 
 #define WIRE_PLACE_SHIFT 60

@@ -20,7 +20,8 @@ struct oneshot_message {
 
 int aimp__oneshot_init(struct oneshot *oneshot, int ctl_fd, struct aimp_error *err)
 {
-    *oneshot = (struct oneshot){.ctl_fd = ctl_fd, .reserve_fd = -1, .waiting_fd = -1};
+    *oneshot =
+        (struct oneshot){.ctl_fd = ctl_fd, .reserve_fd = -1, .waiting_fd = -1, .passed_fd = -1};
     if (ctl_fd < 0)
         return 0;
     oneshot->reserve_fd = aimp__wake_open(err);
@@ -41,8 +42,10 @@ void aimp__oneshot_fini(struct oneshot *oneshot)
     close_fd(&oneshot->waiting_fd);
 }
 
-static int pass(struct oneshot *oneshot, int fd, struct aimp_error *err)
+int aimp__oneshot_pass(struct oneshot *oneshot, int fd, struct aimp_error *err)
 {
+    if (oneshot->ctl_fd < 0)
+        return aimp__error_set(err, AIMP_EINVAL, "no socket for a descriptor");
     struct oneshot_message message = {.magic = MESSAGE_MAGIC, .number = oneshot->sent + 1};
     int rc = aimp__fdpass_send(oneshot->ctl_fd, &message, sizeof message, &fd, 1, err);
     if (rc < 0)
@@ -61,7 +64,7 @@ int aimp__oneshot_send(struct oneshot *oneshot, const void *data, size_t len,
     if (fd < 0)
         return AIMP_EFULL;
     AIMP_FAILPOINT("oneshot.written");
-    int rc = pass(oneshot, fd, err);
+    int rc = aimp__oneshot_pass(oneshot, fd, err);
     close(fd);
     return rc;
 }
@@ -77,7 +80,7 @@ static int take(struct oneshot *oneshot, int *fd, struct aimp_error *err)
         message.number == oneshot->received + 1)
         return 0;
     if (count == 1)
-        close(*fd);
+        close_fd(fd);
     return aimp__error_set(err, AIMP_ECORRUPT, "one-shot %" PRIu64 " did not come",
                            oneshot->received + 1);
 }
@@ -104,8 +107,25 @@ int aimp__oneshot_receive(struct oneshot *oneshot, uint64_t number, uint64_t len
     return 0;
 }
 
+int aimp__oneshot_receive_fd(struct oneshot *oneshot, uint64_t number, struct aimp_error *err)
+{
+    if (oneshot->ctl_fd < 0 || number != oneshot->received + 1)
+        return aimp__error_set(err, AIMP_ECORRUPT, "no such descriptor");
+    int rc = take(oneshot, &oneshot->passed_fd, err);
+    if (rc < 0)
+        return rc;
+    oneshot->received++;
+    oneshot->reserve_fd = aimp__wake_open(NULL);
+    if (oneshot->reserve_fd < 0) {
+        close_fd(&oneshot->passed_fd);
+        oneshot->reserve_fd = aimp__wake_open(NULL);
+    }
+    return 0;
+}
+
 void aimp__oneshot_release(struct oneshot *oneshot)
 {
+    close_fd(&oneshot->passed_fd);
     if (!oneshot->mapping)
         return;
     aimp__memfd_unmap(oneshot->mapping, oneshot->mapped);

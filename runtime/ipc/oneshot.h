@@ -1,6 +1,7 @@
-/* The largest payloads: each in a sealed memfd of its own, passed over the
- * control socket. A frame names its one-shot by number; numbers count up on
- * each side, so a one-shot that does not belong to its frame is noticed. */
+/* What goes over the control socket: the largest payloads, each in a sealed memfd
+ * of its own, and descriptors that the callers pass. A frame names what belongs to
+ * it by number; numbers count up on each side, so that one which does not belong to
+ * its frame is noticed. Both count together, as they share the socket. */
 /* SPDX-License-Identifier: MIT */
 #ifndef AIMP_IPC_ONESHOT_H
 #define AIMP_IPC_ONESHOT_H
@@ -19,6 +20,7 @@ struct oneshot {
     uint64_t received; /* the same */
     void *mapping;     /* of the last one received; NULL: none */
     size_t mapped;
+    int passed_fd; /* owned: came with the last frame; -1: none, or it was taken */
 };
 
 /* return: 0, AIMP_ESYS */
@@ -35,6 +37,17 @@ int aimp__oneshot_send(struct oneshot *oneshot, const void *data, size_t len,
  * return: 0; AIMP_ECORRUPT; AIMP_ENOMEM (try again) */
 int aimp__oneshot_receive(struct oneshot *oneshot, uint64_t number, uint64_t len,
                           struct aimp_error *err);
+
+/* Passes a descriptor, which is borrowed; the frame that follows must name oneshot->sent.
+ * return: as aimp__oneshot_send */
+int aimp__oneshot_pass(struct oneshot *oneshot, int fd, struct aimp_error *err);
+
+/* Receives the descriptor that a frame names into oneshot->passed_fd. At the limit of open
+ * files it is dropped (-1), so that the number of the reserve is there for the next one-shot.
+ * return: 0; AIMP_ECORRUPT */
+int aimp__oneshot_receive_fd(struct oneshot *oneshot, uint64_t number, struct aimp_error *err);
+
+/* Unmaps and closes what came with the last frame. */
 void aimp__oneshot_release(struct oneshot *oneshot);
 
 #endif
