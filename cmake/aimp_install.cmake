@@ -1,8 +1,15 @@
 # What `cmake --install` puts where, and the target `aimp`: all of that, without
-# the tests. aimprun finds the rest by its own place, so the folders are fixed
-# and the whole prefix can be moved.
-set(lua_dir share/lua/5.1)
-set(module_dir lib/lua/5.1)
+# the tests. aimprun finds the rest by its own place, so the whole prefix can be
+# moved. The folders are options for LuaRocks alone, which lays a rock's files
+# out anew (packaging/aimp-scm-1.rockspec).
+set(AIMP_LUA_DIR share/lua/5.1 CACHE STRING "Folder of the installed Lua files, below the prefix")
+set(AIMP_MODULE_DIR lib/lua/5.1 CACHE STRING "Folder of the installed C modules, below the prefix")
+set(AIMP_DOC_DIR share/doc/aimp CACHE STRING "Folder of the installed documents, below the prefix")
+mark_as_advanced(AIMP_LUA_DIR AIMP_MODULE_DIR AIMP_DOC_DIR)
+
+# Whatever the umask of who installs or packages.
+set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
 add_custom_target(aimp)
 function(aimp_install_target target)
@@ -13,6 +20,11 @@ function(aimp_install_target target)
 endfunction()
 
 aimp_install_target(aimprun RUNTIME DESTINATION bin)
-aimp_install_target(aimp_core_module LIBRARY DESTINATION ${module_dir}/aimp)
-aimp_install_target(aimp_http_module LIBRARY DESTINATION ${module_dir}/aimp/http)
-install(DIRECTORY lua/aimp DESTINATION ${lua_dir} FILES_MATCHING PATTERN "*.lua")
+aimp_install_target(aimp_core_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp)
+aimp_install_target(aimp_http_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp/http)
+install(DIRECTORY lua/aimp DESTINATION ${AIMP_LUA_DIR} FILES_MATCHING PATTERN "*.lua")
+
+install(FILES docs/man/aimprun.1 DESTINATION share/man/man1)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${AIMP_DOC_DIR})
+install(DIRECTORY docs/ DESTINATION ${AIMP_DOC_DIR} PATTERN man EXCLUDE)
+install(DIRECTORY examples DESTINATION ${AIMP_DOC_DIR})

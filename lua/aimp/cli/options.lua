@@ -16,26 +16,39 @@ local M = {}
 ---@field no_environment boolean
 ---@field help boolean
 
-M.USAGE = "usage: aimprun [options]... [script [args]...]"
+M.USAGE = [[
+usage: aimprun [options]... [script [args]...]
+       aimprun --help | --version]]
 
 M.HELP = M.USAGE .. [[
 
 
-Runs a Lua script as the main task of an event loop. Options are those of luajit:
+Runs a Lua script as the main task of an event loop. Options are luajit's:
   -e chunk   Execute string 'chunk'.
   -l name    Require library 'name'.
   -j cmd     Perform LuaJIT control command.
   -O[opt]    Control LuaJIT optimizations.
   -i         Enter interactive mode after executing 'script'.
   -v         Show version information.
-  -E         Ignore environment variables.
+  -E         Ignore LUA_INIT, LUA_PATH and LUA_CPATH.
   --         Stop handling options.
   -          Execute stdin and stop handling options.
-  --help     Show this text.
+  --help     Show this text and exit.
   --version  Show version information and exit.
 
-The run ends when the script does: tasks that still run are cancelled, and open handles do not
-keep the process alive. Exit status: 0; 1 error; 2 wrong usage; 130 after Ctrl-C; 143 after SIGTERM.
+Without script, -e and -v it executes stdin, interactively on a terminal.
+The run ends when the script does: tasks that still run are cancelled, and
+open handles do not keep the process alive.
+
+Exit status:
+  0  the script ended            130  Ctrl-C (SIGINT)
+  1  an error                    143  SIGTERM
+  2  wrong usage                 n    the script called os.exit(n)
+
+Environment, besides Lua's: http_proxy, https_proxy, no_proxy (aimp.http).
+
+Documentation: man aimprun; for the modules, share/doc/aimp beside the bin
+that aimprun is in.
 ]]
 
 local TAKES_TEXT = { e = true, l = true, j = true }

@@ -1,0 +1,20 @@
+# Run by CPack between laying out the package's files and packing them. Debian's
+# policy: a licence is called copyright; changelogs and man pages are compressed,
+# without time stamps.
+set(doc ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/share/doc/aimp)
+set(man ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/share/man/man1/aimprun.1)
+
+# SOURCE_DATE_EPOCH sets the date.
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+file(WRITE ${doc}/changelog.Debian
+"aimp (${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}) unstable; urgency=medium
+
+  * Built from aimp ${CPACK_PACKAGE_VERSION}; its own changes are in changelog.gz.
+
+ -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${date}
+")
+file(RENAME ${doc}/LICENSE ${doc}/copyright)
+file(RENAME ${doc}/CHANGELOG.md ${doc}/changelog)
+execute_process(
+  COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian ${man}
+  COMMAND_ERROR_IS_FATAL ANY)
