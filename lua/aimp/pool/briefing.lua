@@ -17,6 +17,8 @@ local function worker_config(self)
   end
   return {
     pool = self.options.name,
+    title = self.options.title,
+    is_process = self.options.is_process,
     concurrency = self.options.childconcurrency,
     cwd = uv.cwd(),
     path = package.path,

@@ -35,6 +35,30 @@ function M.new(backend)
   return task
 end
 
+--- Submits a call; backend.spec holds where it runs and on what terms.
+---@param backend aimp.LocalBackend
+---@param key integer    of the function
+---@param needs integer  log position that the call needs
+---@param tag integer    format and number of the arguments
+---@param args string.buffer
+---@return aimp.Task
+function M.start(backend, key, needs, tag, args)
+  local spec, route = backend.spec, backend.route
+  spec.fn, spec.tag, spec.needs = key, tag, needs
+  spec.group, spec.base = 0, 0
+  local task = M.new(backend)
+  if route.fresh then
+    task._sent, route.fresh = route.fresh, nil -- shared objects live at least until the task has them
+  end
+  local data, len = args:ref()
+  local ok, err = pcall(backend.submit, backend, task._owner, 1, data, len)
+  if not ok then
+    backend:remove_owner(task._owner)
+    error(err, 0)
+  end
+  return task
+end
+
 local function release(task, backend)
   backend:remove_owner(task._owner)
   task._sent = false

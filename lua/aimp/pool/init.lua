@@ -49,6 +49,12 @@ function M.set_start_method(method)
   start_method = method
 end
 
+--- What set_start_method chose.
+---@return string
+function M._start_method()
+  return start_method
+end
+
 -- ---- life ----
 
 local function on_change(self)
@@ -146,20 +152,8 @@ local function start_call(self, fn, n, ...)
   -- again, as encoding may have submitted something else
   spec.queue, spec.pin, spec.priority = queue, pin, priority
   spec.retries, spec.timeout_ms = retries, timeout_ms
-  spec.fn, spec.tag = key, format + lshift(n, 8)
-  spec.needs = (argument_needs or 0) > needs and argument_needs or needs
-  spec.group, spec.base = 0, 0
-  local task, route = calls.new(backend), backend.route
-  if route.fresh then
-    task._sent, route.fresh = route.fresh, nil -- shared objects live at least until the task has them
-  end
-  local data, len = self.args:ref()
-  local ok, err = pcall(backend.submit, backend, task._owner, 1, data, len)
-  if not ok then
-    backend:remove_owner(task._owner)
-    error(err, 0)
-  end
-  return task
+  needs = (argument_needs or 0) > needs and argument_needs or needs
+  return calls.start(backend, key, needs, format + lshift(n, 8), self.args)
 end
 
 local function set_defaults(self, spec)

@@ -67,9 +67,9 @@ local function new_c_pool(options, max_slots)
   config.sched.queues = options.queuecount
   config.sched.concurrency = options.childconcurrency
   config.sched.quota = options.maxtasksperchild
-  config.sched.cells = math.min(CELLS_MAX, math.max(CELLS, options.childconcurrency + 1024))
+  config.sched.cells = options.cells or math.min(CELLS_MAX, math.max(CELLS, options.childconcurrency + 1024))
   config.sched.grace_ms = GRACE_MS
-  config.ring_bytes, config.arena_bytes = RING_BYTES, arena_bytes(options.processes)
+  config.ring_bytes, config.arena_bytes = RING_BYTES, options.arena_bytes or arena_bytes(options.processes)
   local pool = C.aimp_pool_new(config, err)
   if pool == nil then
     error(errors.new("START", "cannot make a pool: " .. ffi.string(err.text)), 0)
@@ -153,6 +153,8 @@ local function new_supervisor(self, count)
     timer = loop.timer,
     has_quota = self.options.maxtasksperchild > 0,
     spawn = self.options.start_method == "spawn",
+    once = self.options.once,
+    label = self.options.label,
     configure = function(worker)
       briefing.send(self, worker)
       self.clients[worker.slot] = new_client(self, worker.slot)
@@ -176,7 +178,8 @@ local function tick(self)
   loop.interrupt() -- so that the next tick is armed, and outcomes are read
 end
 
----@param options aimp.PoolOptions checked
+---@param options aimp.PoolOptions checked; beside them, for a bare process: once and label (supervisor.lua),
+---  cells, arena_bytes
 ---@param max_slots integer  workers that resize may reach
 ---@param on_change fun()    processes came, went or failed
 ---@return aimp.LocalBackend
@@ -299,7 +302,8 @@ local function take_frame(self, event)
     local failure
     if bit.band(event.flags, FLAG_ERROR) ~= 0 then
       failure = wire.unpack_error(self.receivers[slot], event.tag + 256, event.data, event.len)
-      failure.message = ("worker %d cannot start: initializer: %s"):format(slot + 1, failure.message)
+      failure.message = ("%s cannot start: initializer: %s"):format(self.supervisor:worker_at(slot).label,
+        failure.message)
     end
     self.supervisor:on_frame(slot, kind, failure)
   end
