@@ -1,7 +1,7 @@
 # What `cmake --install` puts where, and the target `aimp`: all of that, without
 # the tests. aimprun finds the rest by its own place, so the whole prefix can be
 # moved. The folders are options for LuaRocks alone, which lays a rock's files
-# out anew (packaging/aimp-scm-1.rockspec).
+# out anew (aimp-scm-1.rockspec).
 set(AIMP_LUA_DIR share/lua/5.1 CACHE STRING "Folder of the installed Lua files, below the prefix")
 set(AIMP_MODULE_DIR lib/lua/5.1 CACHE STRING "Folder of the installed C modules, below the prefix")
 set(AIMP_DOC_DIR share/doc/aimp CACHE STRING "Folder of the installed documents, below the prefix")
