@@ -131,6 +131,8 @@ void aimp_port_sleep_end(struct aimp_port *port);
 int aimp_port_spin(struct aimp_port *port);
 uint64_t aimp_clock_ns(void);
 int close(int fd);
+struct aimp_pollfd { int fd; short events, revents; };
+int aimp_poll(struct aimp_pollfd *fds, unsigned long count, int timeout_ms) __asm__("poll");
 ]])
 
 local M = {}

@@ -3,6 +3,7 @@
 #include "lua/core.h"
 
 #include "os/cpus.h"
+#include "os/title.h"
 #include "proc/pool.h"
 #include "proc/port.h"
 
@@ -85,6 +86,12 @@ static int core_cpu_count(lua_State *L)
     return 1;
 }
 
+static int core_set_title(lua_State *L)
+{
+    aimp__title_set(luaL_checkstring(L, 1));
+    return 0;
+}
+
 static int core_port(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, PORT_KEY);
@@ -134,5 +141,7 @@ int luaopen_aimp_core(lua_State *L)
     lua_setfield(L, -2, "cpu_count");
     lua_pushcfunction(L, core_port);
     lua_setfield(L, -2, "port");
+    lua_pushcfunction(L, core_set_title);
+    lua_setfield(L, -2, "set_title");
     return 1;
 }

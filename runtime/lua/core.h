@@ -14,7 +14,8 @@
 
 /* Gives a table: version, ffi_version, sizes (struct name -> bytes), library (path of
  * the shared library that holds the FFI functions, nil when they are in the executable),
- * cpu_count(), port() (the worker's struct aimp_port*, or nil). */
+ * cpu_count(), port() (the worker's struct aimp_port*, or nil), set_title(text) (os/title.h; for
+ * workers). */
 AIMP_API int luaopen_aimp_core(lua_State *L);
 
 /* Makes this process's worker port known to aimp.core.port(). */

@@ -29,6 +29,8 @@ local waiting     -- requests that found the socket full, in order
 local event = ffi.new("struct launch_event")
 local out = ffi.new("struct launcher *[1]")
 local err = ffi.new("struct aimp_error")
+local pollfd = ffi.new("struct aimp_pollfd")
+local POLLIN = 1
 
 local function close_handle()
   if not handle then
@@ -107,18 +109,20 @@ local function on_readable()
   end
 end
 
+local function on_poll()
+  local ok, failure = xpcall(on_readable, debug.traceback)
+  if not ok then
+    io.stderr:write("aimp: ", tostring(failure), "\n")
+  end
+end
+
 local function open()
   if C.aimp_launcher_open(out, executable.path(), err) ~= 0 then
     error(errors.new("START", "cannot start the worker template: " .. ffi.string(err.text)), 0)
   end
   handle = out[0]
   poll = loop.uv.new_poll(C.aimp_launcher_fd(handle))
-  poll:start("r", function()
-    local ok, failure = xpcall(on_readable, debug.traceback)
-    if not ok then
-      io.stderr:write("aimp: ", tostring(failure), "\n")
-    end
-  end)
+  poll:start("r", on_poll)
   poll:unref()
 end
 
@@ -174,6 +178,21 @@ function M.close()
   if handle then
     lost()
   end
+end
+
+--- Waits outside of the loop until the template has something to say, and takes it in.
+---@param seconds number  at most
+---@return boolean heard
+function M.listen(seconds)
+  if not handle then
+    return false
+  end
+  pollfd.fd, pollfd.events = C.aimp_launcher_fd(handle), POLLIN
+  if C.aimp_poll(pollfd, 1, math.max(0, math.ceil(seconds * 1000))) ~= 1 then
+    return false
+  end
+  on_poll()
+  return true
 end
 
 --- The template's pid, nil while there is none.

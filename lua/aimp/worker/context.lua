@@ -5,7 +5,8 @@
 ---@class aimp.WorkerContext
 ---@field id? integer    the worker's number in its pool, 1 .. processes
 ---@field pid? integer
----@field pool? string   the pool's name
+---@field pool? string   the pool's name; the process's, in one of aimp.Process or aimp.Worker
+---@field is_process? boolean
 local M = {}
 
 return M

@@ -72,8 +72,8 @@ on_frame[FRAME.TELL] = function(self, frame, data, len)
   self.link:take(frame, data, len)
 end
 
-on_frame[FRAME.STOP] = function(self)
-  self.stopping = true
+on_frame[FRAME.STOP] = function(self, frame)
+  self.stopping, self.status = true, frame.tag
 end
 
 -- ---- hooks ----
@@ -144,6 +144,15 @@ local function watch_wake(port)
   end)
 end
 
+-- What a bare process's target has left behind ends with it; and no worker leaves processes of its own.
+local function end_tasks_and_processes()
+  if context.is_process then
+    require("aimp.process.child").finish()
+  elseif package.loaded["aimp.process.running"] then
+    require("aimp.process.running").join()
+  end
+end
+
 local function new_worker(number)
   local port = ffi.cast("struct aimp_port *", core.port())
   local self = setmetatable({ number = number, port = port, stopping = false }, Worker)
@@ -193,7 +202,8 @@ return function(number)
   loop.run_until(function()
     return self.stopping and self.executor:is_idle()
   end)
+  end_tasks_and_processes()
   self:finalize()
   self.reply:flush()
-  return 0
+  return self.status
 end

@@ -2,12 +2,15 @@
 --- arguments; and seeds its random numbers.
 -- SPDX-License-Identifier: MIT
 local context = require("aimp.worker.context")
+local core = require("aimp.core")
 local uv = require("luv")
 
 local M = {}
 
 ---@class aimp.WorkerConfig   what the parent sends as the first frame; plain data
----@field pool string
+---@field pool string        or the process's name
+---@field title? string      as ps shows it; default: the one it has
+---@field is_process? boolean  of an aimp.Process or aimp.Worker
 ---@field concurrency integer
 ---@field cwd string
 ---@field path string         package.path
@@ -34,7 +37,10 @@ end
 ---@param number integer
 function M.apply(config, number)
   context.id, context.pid, context.pool = number, uv.os_getpid(), config.pool
-  context.concurrency = config.concurrency
+  context.concurrency, context.is_process = config.concurrency, config.is_process
+  if config.title then
+    core.set_title(config.title)
+  end
   if uv.cwd() ~= config.cwd then
     uv.chdir(config.cwd)
   end
