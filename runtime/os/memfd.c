@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -124,16 +125,21 @@ int aimp__memfd_write_once(const char *name, const void *data, size_t len, struc
 
 /* Sealed, and in the kernel's own memory file system: a sparse file or one in
  * huge pages could fault when it is read. */
+static bool is_sound(int fd, int wanted_seals, struct stat *st)
+{
+    struct statfs fs;
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & wanted_seals) == wanted_seals && fstatfs(fd, &fs) == 0 &&
+           fs.f_type == TMPFS_MAGIC && fstat(fd, st) == 0 && st->st_size > 0 &&
+           (uint64_t)st->st_blocks * 512 >= (uint64_t)st->st_size;
+}
+
 static int check_once(int fd, uint64_t len, struct aimp_error *err)
 {
     struct stat st;
-    struct statfs fs;
-    int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEALED_ONCE) != SEALED_ONCE || fstatfs(fd, &fs) < 0 ||
-        fs.f_type != TMPFS_MAGIC)
+    if (!is_sound(fd, SEALED_ONCE, &st))
         return aimp__error_set(err, AIMP_ECORRUPT, "one-shot is not sealed memory");
-    if (fstat(fd, &st) < 0 || st.st_size < 0 || (uint64_t)st.st_size != len ||
-        (uint64_t)st.st_blocks * 512 < len)
+    if ((uint64_t)st.st_size != len)
         return aimp__error_set(err, AIMP_ECORRUPT, "one-shot is not of its frame's length");
     return 0;
 }
@@ -148,6 +154,19 @@ int aimp__memfd_map_once(int fd, uint64_t len, void **out, struct aimp_error *er
     if (address == MAP_FAILED)
         return aimp__error_errno(err, "cannot map a one-shot");
     *out = address;
+    return 0;
+}
+
+int aimp__memfd_map_shared(int fd, void **out, size_t *size, struct aimp_error *err)
+{
+    struct stat st;
+    if (!is_sound(fd, SEALED_SIZE, &st))
+        return aimp__error_set(err, AIMP_ECORRUPT, "not sealed memory");
+    void *address = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (address == MAP_FAILED)
+        return aimp__error_errno(err, "cannot map %zu bytes of shared memory", (size_t)st.st_size);
+    *out = address;
+    *size = (size_t)st.st_size;
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Unnamed shared memory: the channel of a worker, and one-shots.
+/* Unnamed shared memory: the channel of a worker, one-shots, and arrays (os/shm.h).
  *
  * Nothing here touches a file system or survives its last user. A full memory
  * file system, and the limits of the process, are error returns: pages are
@@ -32,6 +32,11 @@ int aimp__memfd_write_once(const char *name, const void *data, size_t len, struc
  * return: 0; AIMP_ECORRUPT (not such a memfd); AIMP_ENOMEM, AIMP_ESYS */
 int aimp__memfd_map_once(int fd, uint64_t len, void **out, struct aimp_error *err);
 void aimp__memfd_unmap(void *address, size_t len);
+
+/* Maps what a peer says it made with aimp__memfd_create, for reading and writing, all of it. Checks
+ * that it is sealed against resizing and allocated. Borrows fd; release with aimp__memfd_unmap.
+ * return: 0 and *size > 0; AIMP_ECORRUPT (not such a memfd); AIMP_ENOMEM, AIMP_ESYS */
+int aimp__memfd_map_shared(int fd, void **out, size_t *size, struct aimp_error *err);
 
 /* One part of a memfd in a contiguous mapping. With `twice` it appears two times
  * in a row, so that a ring's content is contiguous wherever it starts. */
