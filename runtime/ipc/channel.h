@@ -111,8 +111,11 @@ void aimp__channel_free(struct channel *channel);
 int aimp__channel_send(struct channel *channel, const struct frame *frame, const void *payload,
                        struct aimp_error *err);
 
-/* The same with a descriptor, which is borrowed, and a payload of at most an eighth of the ring or
- * 8 KiB; AIMP_EINVAL for a longer one. The receiver gets the frame and the descriptor together. */
+/* Bytes that a frame with a descriptor may have: they fit into any ring. */
+#define CHANNEL_FD_PAYLOAD 512u
+
+/* The same with a descriptor, which is borrowed, and at most CHANNEL_FD_PAYLOAD bytes; AIMP_EINVAL
+ * for more. The receiver gets the frame and the descriptor together. */
 int aimp__channel_send_fd(struct channel *channel, const struct frame *frame, const void *payload,
                           int fd, struct aimp_error *err);
 

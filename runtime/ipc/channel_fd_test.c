@@ -11,9 +11,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define RING   (4 * KIB)
-#define ARENA  (16 * KIB)
-#define INLINE (RING / 8)
+#define RING  (4 * KIB)
+#define ARENA (16 * KIB)
+#define MOST  CHANNEL_FD_PAYLOAD
 
 static int count_fds(void)
 {
@@ -70,7 +70,7 @@ static void expect_file(struct channel *channel, uint32_t seed, size_t len)
 static void test_with_payloads_of_every_size_in_both_directions(void **state)
 {
     (void)state;
-    const size_t sizes[] = {0, 1, 8, 9, INLINE - 1, INLINE};
+    const size_t sizes[] = {0, 1, 8, 9, MOST - 1, MOST};
     int before = count_fds();
     struct pair pair;
     pair_open(&pair, RING, ARENA, 1);
@@ -91,7 +91,7 @@ static void test_too_long_a_payload_is_refused(void **state)
     struct pair pair;
     struct aimp_error err;
     pair_open(&pair, RING, ARENA, 1);
-    assert_int_equal(send_file(pair.end[0], CHANNEL_PARENT, 1, INLINE + 1, &err), AIMP_EINVAL);
+    assert_int_equal(send_file(pair.end[0], CHANNEL_PARENT, 1, MOST + 1, &err), AIMP_EINVAL);
     expect_nothing(pair.end[1]);
     assert_int_equal(send_file(pair.end[0], CHANNEL_PARENT, 2, 8, &err), 0);
     expect_file(pair.end[1], 2, 8);

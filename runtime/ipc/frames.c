@@ -115,7 +115,7 @@ int aimp__channel_send_fd(struct channel *channel, const struct frame *frame, co
     int rc;
     if (channel->is_corrupt)
         return aimp__channel_corrupt(channel, err, "the channel is corrupt");
-    if (frame->len > channel->inline_limit)
+    if (frame->len > CHANNEL_FD_PAYLOAD)
         return aimp__error_set(err, AIMP_EINVAL, "%llu bytes are too many beside a descriptor",
                                (unsigned long long)frame->len);
     uint64_t size = HEADER + RING_PAD(frame->len);
