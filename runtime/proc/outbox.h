@@ -20,6 +20,11 @@ struct outbox {
 int aimp__outbox_send(struct outbox *outbox, struct channel *channel, const struct frame *frame,
                       const void *payload, struct aimp_error *err);
 
+/* The same with a descriptor (aimp__channel_send_fd), which is borrowed.
+ * return: besides, AIMP_EINVAL; AIMP_ESYS: there is no descriptor for one that has to wait */
+int aimp__outbox_send_fd(struct outbox *outbox, struct channel *channel, const struct frame *frame,
+                         const void *payload, int fd, struct aimp_error *err);
+
 /* Sends what waits, as far as there is room. return: 0 or AIMP_ECORRUPT */
 int aimp__outbox_flush(struct outbox *outbox, struct channel *channel, struct aimp_error *err);
 

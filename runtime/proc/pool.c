@@ -122,6 +122,12 @@ int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *fr
     return aimp__slot_post(&pool->slots[slot], frame, data);
 }
 
+int aimp_pool_send_fd(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
+                      const void *data, int fd)
+{
+    return aimp__slot_post_fd(&pool->slots[slot], frame, data, fd);
+}
+
 int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot_index, uint64_t needs)
 {
     struct slot *slot = &pool->slots[slot_index];

@@ -89,6 +89,10 @@ AIMP_API int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, u
  * return: 0; AIMP_ECLOSED: nobody is there, or the worker was killed for its memory */
 AIMP_API int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
                             const void *data);
+/* The same with a descriptor, which is borrowed, and at most CHANNEL_FD_PAYLOAD bytes.
+ * return: besides, AIMP_ESYS, AIMP_ENOMEM: it has to wait, and cannot be kept until then */
+AIMP_API int aimp_pool_send_fd(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
+                               const void *data, int fd);
 /* Signals the slot's process; 0, or -errno (ESRCH: gone already, or not there yet). */
 AIMP_API int aimp_pool_signal(struct aimp_pool *pool, uint32_t slot, int signal_number);
 AIMP_API void aimp_pool_ready(struct aimp_pool *pool, uint32_t slot);

@@ -87,6 +87,11 @@ int aimp_port_receive(struct aimp_port *port, struct frame *frame, const void **
     return aimp__channel_receive(port->channel, frame, payload, NULL);
 }
 
+int aimp_port_take_fd(struct aimp_port *port)
+{
+    return aimp__channel_take_fd(port->channel);
+}
+
 int aimp_port_has_input(const struct aimp_port *port)
 {
     return aimp__channel_has_input(port->channel);

@@ -28,6 +28,9 @@ AIMP_API void aimp_port_drain_wake(struct aimp_port *port);
 /* Next frame from the parent; *payload lives until the next receive.
  * return: 1, 0 nothing, or a negative code: the channel is unusable. */
 AIMP_API int aimp_port_receive(struct aimp_port *port, struct frame *frame, const void **payload);
+/* The descriptor that came with the last frame: the caller's, -1: none; see aimp__channel_take_fd.
+ */
+AIMP_API int aimp_port_take_fd(struct aimp_port *port);
 AIMP_API int aimp_port_has_input(const struct aimp_port *port);
 
 /* Claims at most max items of the unit; see aimp__cell_claim. */

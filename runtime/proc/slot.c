@@ -92,15 +92,27 @@ void aimp__slot_break(struct slot *slot)
     aimp__slot_signal(slot, SIGKILL);
 }
 
-int aimp__slot_post(struct slot *slot, const struct frame *frame, const void *payload)
+static int posted(struct slot *slot, int rc)
 {
-    if (!aimp__slot_is_live(slot))
-        return AIMP_ECLOSED;
-    int rc = aimp__outbox_send(&slot->outbox, slot->channel, frame, payload, NULL);
     slot->is_dirty = true;
     if (rc == AIMP_ECORRUPT || rc == AIMP_ECLOSED)
         aimp__slot_break(slot);
     return rc;
+}
+
+int aimp__slot_post(struct slot *slot, const struct frame *frame, const void *payload)
+{
+    if (!aimp__slot_is_live(slot))
+        return AIMP_ECLOSED;
+    return posted(slot, aimp__outbox_send(&slot->outbox, slot->channel, frame, payload, NULL));
+}
+
+int aimp__slot_post_fd(struct slot *slot, const struct frame *frame, const void *payload, int fd)
+{
+    if (!aimp__slot_is_live(slot))
+        return AIMP_ECLOSED;
+    return posted(slot,
+                  aimp__outbox_send_fd(&slot->outbox, slot->channel, frame, payload, fd, NULL));
 }
 
 void aimp__slot_flush(struct slot *slot)

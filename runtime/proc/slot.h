@@ -47,6 +47,8 @@ int aimp__slot_signal(const struct slot *slot, int signal_number);
 
 /* Sends a frame, keeping order with what waits. A corrupt channel breaks the slot. */
 int aimp__slot_post(struct slot *slot, const struct frame *frame, const void *payload);
+/* The same with a descriptor, which is borrowed, and at most CHANNEL_FD_PAYLOAD bytes. */
+int aimp__slot_post_fd(struct slot *slot, const struct frame *frame, const void *payload, int fd);
 /* Sends what waits and wakes the worker if something was sent. */
 void aimp__slot_flush(struct slot *slot);
 
