@@ -32,6 +32,7 @@ local M = {}
 ---@field status? integer    the worker's exit status
 ---@field task? any          which task
 ---@field item? integer       place of the map's item that failed
+---@field attempts? integer   tries that aimp.retry made
 ---@field name? string       IO: the libuv name of the error
 local Error = {}
 Error.__index = Error

@@ -28,6 +28,7 @@ local WAIT, PARK, THROW = {}, {}, {}
 ---@field state "parked"|"ready"|"running"|"waiting"|"finished"
 ---@field what? string         what it waits for, for people
 ---@field cancel_pending any   error to raise at the next wait; false when there is none
+---@field cancels integer      how often it was cancelled
 ---@field on_stop? fun(f: aimp.Fiber, how: "wait"|"park"|"done"|"error", ...)  after each step of the queue's
 ---@field _withdraw? fun(f: aimp.Fiber)
 ---@field _slot integer|false  place among the timers while it sleeps
@@ -48,7 +49,7 @@ end
 ---@return aimp.Fiber
 function M.new(body)
   return {
-    co = co_create(body), state = PARKED, what = false, cancel_pending = false, on_stop = nil,
+    co = co_create(body), state = PARKED, what = false, cancel_pending = false, cancels = 0, on_stop = nil,
     _withdraw = false, _a = nil, _b = nil, _c = nil, _slot = false,
   }
 end
@@ -163,6 +164,9 @@ end
 ---@param f aimp.Fiber
 ---@param err any  not nil
 function M.throw(f, err)
+  if errors.is(err, "CANCELLED") then
+    f.cancels = f.cancels + 1
+  end
   if f.state == WAITING then
     local withdraw = f._withdraw
     if withdraw then

@@ -92,8 +92,10 @@ function M.unpack_error(receiver, tag, data, len)
   local code = errors.codes[value.code] and value.code or "REMOTE"
   local text = type(value.message) == "string" and value.message or errors.describe(value.message)
   local traceback = type(value.traceback) == "string" and value.traceback or nil
-  return errors.new(code, text,
-    { traceback = traceback, cause = value.cause, pid = tonumber(value.pid), task = value.task })
+  return errors.new(code, text, {
+    traceback = traceback, cause = value.cause, pid = tonumber(value.pid), task = value.task,
+    attempts = tonumber(value.attempts),
+  })
 end
 
 -- A list of values as unpack() can take it.

@@ -107,11 +107,26 @@ local function without_own_position(text)
   return (text:gsub("^[^\n:]*:?aimp/worker/[%w_]+%.lua:%d+: ", ""))
 end
 
+-- The last error of a function of aimp.retry arrives as if the function had raised it without: what it
+-- raised is the cause, and not the object that was made of it here.
+local function retried_error(err, pid)
+  local cause = err
+  if err.code == "REMOTE" and err.pid == nil then
+    cause = err.cause
+  end
+  return {
+    code = "REMOTE", message = err.message, traceback = err.traceback, cause = cause, pid = pid,
+    attempts = err.attempts,
+  }
+end
+
 -- The error as the parent will see it: a plain table. One that the task raised is REMOTE and
 -- has the original as its cause; one of aimp's own has its own code.
 local function remote_error(err, traceback, code, pid)
   if code then
     return { code = code, message = err.message, traceback = traceback, pid = pid }
+  elseif errors.is(err) and rawget(err, "attempts") then
+    return retried_error(err, pid)
   end
   local message = without_own_position(errors.describe(err))
   return { code = "REMOTE", message = message, traceback = traceback, cause = err, pid = pid }
