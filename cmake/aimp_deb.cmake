@@ -3,7 +3,6 @@
 # (cmake/aimp_deb_files.cmake). Version and description are project()'s.
 set(CPACK_GENERATOR DEB)
 set(CPACK_VERBATIM_VARIABLES ON)
-set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS ${CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS})
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/aimp_deb_files.cmake)
 
 # Who publishes packages says where mail about them goes.

@@ -18,3 +18,8 @@ file(RENAME ${doc}/CHANGELOG.md ${doc}/changelog)
 execute_process(
   COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian ${man}
   COMMAND_ERROR_IS_FATAL ANY)
+
+# What was made here has the umask of who packages.
+file(CHMOD ${doc}/changelog.Debian.gz PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+file(CHMOD_RECURSE ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)

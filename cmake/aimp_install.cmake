@@ -7,10 +7,6 @@ set(AIMP_MODULE_DIR lib/lua/5.1 CACHE STRING "Folder of the installed C modules,
 set(AIMP_DOC_DIR share/doc/aimp CACHE STRING "Folder of the installed documents, below the prefix")
 mark_as_advanced(AIMP_LUA_DIR AIMP_MODULE_DIR AIMP_DOC_DIR)
 
-# Whatever the umask of who installs or packages.
-set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
-  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-
 add_custom_target(aimp)
 function(aimp_install_target target)
   if(TARGET ${target})

@@ -1,5 +1,5 @@
 -- What people type, beyond running scripts and tests: lints that find what they are for, messages about
--- packages, the installation.
+-- packages.
 -- SPDX-License-Identifier: MIT
 local helper = require("spec.helper")
 local support = require("spec.cli.support")
@@ -68,22 +68,5 @@ describe("missing packages", function()
     assert.equal(1, status)
     assert.matches("this is not a Debian system", text)
     assert.matches("libluajit-5.1-dev", text, 1, true)
-  end)
-end)
-
-describe("the installation", function()
-  it("runs from a prefix of its own", function()
-    local build = support.exe:match("^(.*)/bin/[^/]*$")
-    local prefix = assert(uv.fs_mkdtemp("/tmp/aimp-prefix-XXXXXX"))
-    local text, status = shell(("cmake --install '%s' --prefix '%s'"):format(build, prefix))
-    assert.equal(0, status, text)
-    local output, ran = shell(("cd / && '%s/bin/aimprun' -e '%s'"):format(prefix, [[
-      local aimp = require("aimp")
-      aimp.with(aimp.Pool({ processes = 1 }), function(pool)
-        print(pool:apply(function(x) return x * 2 end, 21):await(), type(aimp.http.get))
-      end)]]))
-    shell(("rm -r '%s'"):format(prefix))
-    assert.equal("42\tfunction\n", output)
-    assert.equal(0, ran)
   end)
 end)
