@@ -84,7 +84,8 @@ int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_
                    const void *data, uint64_t len);
 int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, uint64_t needs);
 int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame, const void *data);
-int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, struct frame *frame, const void *data);
+int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, uint32_t items, struct frame *frame,
+                    const void *data);
 uint32_t aimp_pool_offer_take_back(struct aimp_pool *pool, uint32_t slot, uint32_t cell, uint32_t max);
 uint32_t aimp_pool_offer_left(struct aimp_pool *pool, uint32_t slot, uint32_t cell);
 int aimp_pool_offer_close(struct aimp_pool *pool, uint32_t slot, uint32_t cell, uint32_t generation);

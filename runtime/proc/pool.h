@@ -109,10 +109,10 @@ AIMP_API void aimp_pool_remove_slot(struct aimp_pool *pool, uint32_t slot);
  * Their cells lie behind the scheduler's. An offer stays until it is closed, which is allowed when
  * the worker has said its last word about it: the cell is used again. */
 
-/* Opens a cell for frame->count items, puts its number and generation into the frame and sends it.
+/* Opens a cell for that many items, puts its number and generation into the frame and sends it.
  * return: 0; AIMP_EFULL: no cell is free; AIMP_ECLOSED */
-AIMP_API int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, struct frame *frame,
-                             const void *data);
+AIMP_API int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, uint32_t items,
+                             struct frame *frame, const void *data);
 /* Takes back at most max unclaimed items from the end. return: how many */
 AIMP_API uint32_t aimp_pool_offer_take_back(struct aimp_pool *pool, uint32_t slot, uint32_t cell,
                                             uint32_t max);

@@ -23,8 +23,8 @@ static uint32_t free_place(const struct slot_offers *offers)
     return OFFERS;
 }
 
-int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot_index, struct frame *frame,
-                    const void *data)
+int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot_index, uint32_t items,
+                    struct frame *frame, const void *data)
 {
     struct slot *slot = &pool->slots[slot_index];
     if (!aimp__slot_is_live(slot))
@@ -37,7 +37,7 @@ int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot_index, struct frame *f
     offers->hint = (uint16_t)((place + 1) % OFFERS);
     frame->cell = pool->offer_base + place;
     frame->generation = ++offers->generation[place];
-    aimp__cell_open(slot->channel, frame->cell, frame->generation, 0, frame->count);
+    aimp__cell_open(slot->channel, frame->cell, frame->generation, 0, items);
     return aimp__slot_post(slot, frame, data);
 }
 

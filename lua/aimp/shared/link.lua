@@ -16,9 +16,11 @@ local errors = require("aimp.errors")
 local exports = require("aimp.shared.exports")
 local fiber = require("aimp.fiber")
 local loop = require("aimp.loop")
+local protocol = require("aimp.shared.queue.protocol")
 local spawn = require("aimp.task.spawn")
 local stubs = require("aimp.shared.stubs")
 local timers = require("aimp.timers")
+local waiting = require("aimp.shared.waiting")
 
 local C, FRAME, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
 local ATTACH, DETACH, CANCEL = stubs.ATTACH, stubs.DETACH, stubs.CANCEL
@@ -50,6 +52,7 @@ function M.open(options)
     calls = {},          -- by request number, until answered
     last_call = 0,
     detached = {},       -- numbers of objects that were collected
+    room = waiting.new("room in the ring"), -- those who put into queues
   }, Link)
   exports.link = self
   return self
@@ -173,6 +176,12 @@ function Link:call(stub, declaration, method, timeout, ...)
   return outcome(self, call, fiber.wait(withdraw, declaration.what))
 end
 
+-- Gives back what came to one who gave up.
+local function restore(self, call, tag, bytes)
+  local method, n = call.declaration.methods[call.method.restore], rshift(tag, 8)
+  self:ask(method.op, call.stub.number, 0, n, self.receiver:unpack(buffer.new():set(bytes), band(tag, 0xff), n))
+end
+
 local function take_answer(self, frame, data, len)
   local call = self.calls[frame.first]
   self.calls[frame.first] = nil
@@ -186,6 +195,8 @@ local function take_answer(self, frame, data, len)
   elseif not is_error and call.method.undo then
     local undo = call.declaration.methods[call.method.undo]
     self:ask(undo.op, call.stub.number, 0, call.n, unpack(call.arguments, 1, call.n))
+  elseif not is_error and call.method.restore then
+    spawn.spawn(restore, self, call, frame.tag, ffi.string(data, len))
   end
 end
 
@@ -246,10 +257,24 @@ local function attached(stub, info)
   end
 end
 
+--- A queue's offer is used up.
+function Link:done(number, cell, generation)
+  local frame = self.frame
+  frame.cell, frame.generation = cell, generation
+  self:post(protocol.DONE, number, 0, 0, 0, nil, 0)
+end
+
 --- Tells the parent of what was collected. Called before the loop sleeps.
 function Link:flush()
   while #self.detached > 0 do
     self:post(DETACH, table.remove(self.detached), 0, 0, 0, nil, 0)
+  end
+end
+
+--- There may be room in the ring for those who wait to send.
+function Link:has_room()
+  if self.room.size > 0 and C.aimp_port_is_congested(self.port) == 0 then
+    self.room:wake_all()
   end
 end
 

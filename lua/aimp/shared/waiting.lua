@@ -18,7 +18,7 @@ Line.__index = Line
 
 --- One who waits. It lies among the timers while it has a time limit (`_slot`).
 ---@class aimp.shared.Waiter
----@field fiber aimp.Fiber
+---@field fiber aimp.Fiber|false  false: somebody elsewhere, who is told by the core
 ---@field line aimp.shared.Line
 ---@field client any
 ---@field tag any
@@ -44,7 +44,9 @@ local function first(line)
   return nil
 end
 
-local function leave(waiter)
+--- Takes one out who is in line.
+---@param waiter aimp.shared.Waiter
+function M.leave(waiter)
   local line = waiter.line
   line[waiter.place], line.size = false, line.size - 1
   if waiter._slot then
@@ -54,7 +56,7 @@ local function leave(waiter)
 end
 
 local function withdraw(f)
-  leave(f.in_line)
+  M.leave(f.in_line)
   f.in_line = false
 end
 
@@ -72,10 +74,15 @@ local function join(line, f, timeout, client, tag)
   local waiter = setmetatable({ fiber = f, line = line, place = place, client = client, tag = tag,
     timeout = timeout, _slot = false }, Waiter)
   line[place], line.last_at, line.size = waiter, place, line.size + 1
-  f.in_line = waiter
-  if timeout then
-    timers.add(waiter, timeout)
-  end
+  return waiter
+end
+
+--- Puts somebody at the end of the line who does not wait in this process.
+---@param client any
+---@param tag any
+---@return aimp.shared.Waiter  for `leave`
+function Line:enlist(client, tag)
+  return join(self, false, nil, client, tag)
 end
 
 --- Joins the end of the line and waits to be woken.
@@ -92,12 +99,16 @@ function Line:wait(timeout, client, tag)
     fiber.raise_pending(f)
     error(too_late(self, timeout), 0)
   end
-  join(self, f, timeout, client, tag)
+  local waiter = join(self, f, timeout, client, tag)
+  f.in_line = waiter
+  if timeout then
+    timers.add(waiter, timeout)
+  end
   local a, b = fiber.wait(withdraw, self.what)
   return a, b
 end
 
---- Lets the first in line go on.
+--- Lets the first in line go on; one who waits elsewhere just leaves it.
 ---@param a any
 ---@param b any
 ---@return boolean woken  false: nobody waited
@@ -107,8 +118,11 @@ function Line:wake(a, b)
     return false
   end
   local f = waiter.fiber
-  withdraw(f)
-  fiber.wake(f, a, b)
+  M.leave(waiter)
+  if f then
+    f.in_line = false
+    fiber.wake(f, a, b)
+  end
   return true
 end
 

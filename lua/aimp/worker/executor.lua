@@ -56,6 +56,7 @@ local M = {}
 ---@field on_frame fun(kind: integer, frame: ffi.cdata*, data: ffi.cdata*, len: integer)
 ---@field on_error? fun(err)    the pool's exception_handler
 ---@field on_sleep fun()         called before the loop sleeps
+---@field on_flush fun()         called when what waited for room may have found some
 
 ---@param options aimp.ExecutorOptions
 ---@return aimp.worker.Executor
@@ -79,7 +80,7 @@ function M.new(options)
     backlog = {}, backlog_first = 1, backlog_last = 0,
     done = 0,                      -- items answered, for stats and tests
     awaited = 0,                   -- TELL frames that items wait for
-    on_sleep = options.on_sleep,
+    on_sleep = options.on_sleep, on_flush = options.on_flush,
   }, Executor)
   self.body = function(runner)
     while true do
@@ -283,7 +284,7 @@ function Executor:poll()
     end
   end
   if self.reply.dirty or C.aimp_port_is_congested(self.port) ~= 0 then
-    self.reply:flush()
+    self:flush()
   end
   return progress
 end
@@ -301,11 +302,20 @@ local function retry(self)
   self.retry_timer = nil
 end
 
+-- What waited for room may have found some, and fibers wait for that.
+function Executor:flush()
+  self.reply:flush()
+  self.on_flush()
+end
+
 function Executor:sleep_begin()
   self.on_sleep()
-  self.reply:flush() -- also where nothing was sent: the parent may wait for the room that reading made
+  self:flush() -- also where nothing was sent: the parent may wait for the room that reading made
   if not self.retry_timer and C.aimp_port_is_congested(self.port) ~= 0 then
     self.retry_timer = loop.timer(RETRY_S, retry, self)
+  end
+  if fiber.is_ready() then
+    return false
   end
   return C.aimp_port_sleep_begin(self.port) ~= 0
 end

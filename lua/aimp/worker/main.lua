@@ -176,6 +176,9 @@ local function new_worker(number)
     on_sleep = function()
       self.link:flush()
     end,
+    on_flush = function()
+      self.link:has_room()
+    end,
   })
   self.link = link.open({
     port = port,
