@@ -5,7 +5,10 @@
 --- cancelling is cheap. Those of one deadline go in the order in which they lay down. A fiber is woken; any
 --- other sleeper's `_on_time` is called, inside the uv callback, and must not run user code.
 ---
---- Invariants: due[i] <= due[2i], due[2i+1]; sleeper[i]._slot == i; the uv timer is active iff count > 0.
+--- One with `is_idle` has nothing to do with what anybody waits for: it keeps no loop alive.
+---
+--- Invariants: due[i] <= due[2i], due[2i+1]; sleeper[i]._slot == i; the uv timer is active iff count > 0, and
+--- referenced unless all are idle.
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
 local uv = require("aimp.uv")
@@ -16,8 +19,11 @@ local MS_MAX = 2 ^ 31 -- of one arming; what is due later is armed again
 
 local due, order, sleeper = {}, {}, {}
 local count, next_order = 0, 0
+local idle_count = 0
 local handle = nil     -- the uv timer, made on first use
+local is_referenced = true
 local armed_for = nil  -- the deadline that it is armed for
+local abandoned = nil  -- sleepers to be taken out, linked by _next_abandoned
 
 --- Monotonic seconds; specs put their own here.
 function M.clock()
@@ -76,6 +82,14 @@ local function disarm()
   uv.timer_stop(handle)
 end
 
+local function refer()
+  local wanted = idle_count == 0 or idle_count < count
+  if wanted ~= is_referenced then
+    is_referenced = wanted
+    uv[wanted and "ref" or "unref"](handle)
+  end
+end
+
 --- Takes a sleeper out; one that is not in is left alone.
 function M.remove(entry)
   local i = entry._slot
@@ -92,17 +106,43 @@ function M.remove(entry)
   elseif count == 0 then
     disarm()
   end
+  if idle_count > 0 then
+    idle_count = idle_count - (entry.is_idle and 1 or 0)
+    refer()
+  end
 end
 
----@param entry table      a fiber, or has `_on_time`
+--- Has an idle sleeper taken out before the next one lies down. For finalizers, which may run in the middle
+--- of everything here.
+function M.abandon(entry)
+  entry._next_abandoned, abandoned = abandoned, entry
+end
+
+local function remove_abandoned()
+  local entry = abandoned
+  abandoned = nil
+  while entry do
+    M.remove(entry)
+    entry = entry._next_abandoned
+  end
+end
+
+---@param entry table      a fiber, or has `_on_time`; `is_idle` may change only while it is not in
 ---@param seconds number   from now
 function M.add(entry, seconds)
+  if abandoned then
+    remove_abandoned()
+  end
   count, next_order = count + 1, next_order + 1
   due[count], order[count], sleeper[count] = M.clock() + seconds, next_order, entry
   entry._slot = count
   sift_up(count)
   if armed_for == nil or due[1] < armed_for then
     arm()
+  end
+  if entry.is_idle or idle_count > 0 then
+    idle_count = idle_count + (entry.is_idle and 1 or 0)
+    refer()
   end
 end
 

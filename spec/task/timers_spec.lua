@@ -87,6 +87,49 @@ describe("aimp.timers", function()
     assert.equal(3, rings)
   end)
 
+  it("keeps the loop alive unless all are idle, whoever comes and goes", function()
+    local output = support.luajit([[
+      local timers, uv = require("aimp.timers"), require("luv")
+      local function sleeper(is_idle)
+        return { _slot = false, is_idle = is_idle, _on_time = function() end }
+      end
+      local idle, other_idle, awake = sleeper(true), sleeper(true), sleeper(nil)
+      local function is_alive_with(...)
+        for _, entry in ipairs({ ... }) do
+          timers.add(entry, 100)
+        end
+        local alive = uv.loop_alive()
+        for _, entry in ipairs({ ... }) do
+          timers.remove(entry)
+        end
+        return alive
+      end
+      print(is_alive_with(idle), is_alive_with(awake), is_alive_with(idle, other_idle, awake))
+      timers.add(idle, 1)
+      print(is_alive_with(other_idle), is_alive_with(awake), uv.loop_alive())
+      timers.remove(idle)
+      print(is_alive_with(awake), uv.loop_alive())
+    ]])
+    assert.equal("false\ttrue\ttrue\nfalse\ttrue\tfalse\ntrue\tfalse\n", output)
+  end)
+
+  it("takes abandoned ones out when another lies down", function()
+    local log, entries = {}, {}
+    for i = 1, 10 do
+      entries[i] = sleeper(log, i)
+      entries[i].is_idle = true
+      timers.add(entries[i], i)
+    end
+    for i = 1, 9, 2 do
+      timers.abandon(entries[i])
+    end
+    timers.remove(entries[3])
+    timers.add(sleeper(log, "other"), 20)
+    assert.equal(6, timers.count())
+    clock.advance(20)
+    assert.same({ 2, 4, 6, 8, 10, "other" }, log)
+  end)
+
   describe("loop.timer", function()
     it("calls with its argument from the queue", support.task(function()
       local got
