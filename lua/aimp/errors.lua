@@ -8,37 +8,43 @@ local each = pairs
 
 local M = {}
 
+--- What kind of failure an error object stands for.
 ---@alias aimp.ErrorCode
----| "REMOTE"      what a task raised, in a worker or in a task of this process; `cause` is the value
----| "WORKER_DIED" the worker ended while it ran the task
+---| "REMOTE"      a function raised something that is no error object; `cause` is the value
+---| "WORKER_DIED" the worker ended while it ran the task; `signal` or `status` says how
 ---| "TIMEOUT"     not done in time
----| "CANCELLED"   cancelled
----| "CLOSED"      the pool, queue or stream is closed
----| "ENCODE"      the value cannot be sent
+---| "CANCELLED"   the task, the map or the wait was cancelled
+---| "CLOSED"      the pool, the queue or the session is closed, or was while this waited for it
+---| "ENCODE"      a value cannot be sent to another process; the message has the path to it
 ---| "DECODE"      what arrived cannot be read
----| "HTTP"        the network failed an HTTP request
+---| "HTTP"        an HTTP request failed, its response did not come whole, or too late
 ---| "IO"          a libuv function reported an error; `name` is "ENOENT" and so on
 ---| "STATE"       not possible in the present state
 ---| "DEADLOCK"    nothing is left that could wake the main task
----| "START"       a worker or the template could not be started
+---| "START"       a worker, or the process that forks workers, could not be started
 
+--- A failure at run time. It travels between processes as it is; `tostring` gives the message and the traceback.
+---
+--- A task that raises a table of its own is known by `cause`: the same table, or from another process a copy with
+--- its fields and, if its class can be named, its metatable.
 ---@class aimp.Error
----@field code aimp.ErrorCode
----@field message string
----@field traceback? string  the raising side's stack, then the awaiting side's
----@field cause? any         the value that was raised
----@field pid? integer       worker's process
----@field signal? integer    that ended the worker
----@field status? integer    the worker's exit status
----@field task? any          which task
----@field item? integer       place of the map's item that failed
----@field attempts? integer   tries that aimp.retry made
----@field name? string       IO: the libuv name of the error
+---@field code aimp.ErrorCode  what kind of failure it is
+---@field message string       one line for people
+---@field traceback? string    the stack where it was raised, then those of who awaited it
+---@field cause? any           the value that was raised, where it was no error object
+---@field pid? integer         process id of the worker
+---@field signal? integer      signal that ended the worker
+---@field status? integer      exit status of the worker
+---@field task? any            name of the task, where it has one
+---@field item? integer        place of the map's item that failed, from 1
+---@field attempts? integer    tries that aimp.retry made
+---@field name? string         IO: libuv's name for the error, "ENOENT"
 local Error = {}
 Error.__index = Error
 Error.__name = "aimp.Error"
 M.Error = Error
 
+--- The codes that there are, each under its own name.
 ---@type table<aimp.ErrorCode, aimp.ErrorCode>
 M.codes = {
   REMOTE = "REMOTE",
@@ -67,23 +73,39 @@ function Error.__tostring(self)
   return text
 end
 
----@param e any
----@param code? aimp.ErrorCode
+--- Whether a value is an error object, of that code if one is given. For use behind `pcall`, where anything may
+--- have been raised.
+---
+--- Raises nothing.
+---
+--- Example:
+---     local ok, err = pcall(aimp.timeout, 5, fetch, url)
+---     if not ok and not errors.is(err, "TIMEOUT") then
+---       error(err, 0)
+---     end
+---@param e any                  what was raised
+---@param code? aimp.ErrorCode   default: any code
 ---@return boolean
 function M.is(e, code)
   return type(e) == "table" and getmetatable(e) == Error and (code == nil or rawget(e, "code") == code)
 end
 
 --- Raises misuse. Level 1 blames the function that calls this one, level 2 its caller, and so on.
+---@private
 ---@param level integer
 ---@param fmt string
 function M.raise_misuse(level, fmt, ...)
   error(string.format(fmt, ...), level + 1)
 end
 
----@param code aimp.ErrorCode
----@param message string
----@param fields? table  further fields, copied
+--- An error object, to be raised with `error(err, 0)`.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `error(errors.new("STATE", "the printer has no paper", { printer = name }), 0)`
+---@param code aimp.ErrorCode  one that there is
+---@param message string       one line for people
+---@param fields? table        further fields, copied; those that aimp.Error names mean what it says there
 ---@return aimp.Error
 function M.new(code, message, fields)
   if M.codes[code] == nil then
@@ -105,7 +127,12 @@ local function describe_table(value)
   return type(message) == "string" and message or tostring(value)
 end
 
---- A printable text of any value; survives a `__tostring` that raises or returns no string.
+--- A printable text of any value: a string as it is, the `message` of a table without `__tostring`, else what
+--- `tostring` gives. Survives a `__tostring` that raises or returns no string.
+---
+--- Raises nothing.
+---
+--- Example: `io.stderr:write("failed: ", errors.describe(err), "\n")`
 ---@param value any
 ---@return string
 function M.describe(value)
@@ -119,8 +146,13 @@ function M.describe(value)
   return string.format("(a %s value whose __tostring fails)", type(value))
 end
 
---- Turns what was raised into an Error object; one that is one already is kept.
----@param e any
+--- Turns what was raised into an error object: one that is one already is kept, another value becomes the `cause`
+--- of a REMOTE error.
+---
+--- Raises nothing.
+---
+--- Example: `local err = errors.wrap(raised, debug.traceback())`
+---@param e any              what was raised
 ---@param traceback? string  used where the error has none yet
 ---@return aimp.Error
 function M.wrap(e, traceback)
@@ -133,14 +165,23 @@ function M.wrap(e, traceback)
   return e
 end
 
---- Message handler for xpcall: an Error object with the traceback of where it was raised.
----@param e any
+--- Message handler for xpcall: an error object with the traceback of where it was raised.
+---
+--- Raises nothing.
+---
+--- Example:
+---     local ok, err = xpcall(work, errors.handler)
+---     if not ok then
+---       print(err.message, err.traceback)
+---     end
+---@param e any  what was raised
 ---@return aimp.Error
 function M.handler(e)
   return M.wrap(e, debug.traceback("", 2):sub(2))
 end
 
 --- The first traceback followed by the stack of who awaits it, bounded.
+---@private
 ---@param inner string?
 ---@param outer string
 ---@return string
@@ -180,6 +221,7 @@ local function distance(a, b)
 end
 
 --- The known name that was probably meant, or nil when none is near.
+---@private
 ---@param name any
 ---@param known string[]
 ---@return string?
