@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local options = require("aimp.cli.options")
 local support = require("spec.cli.support")
 local uv = require("luv")
 
@@ -85,10 +86,28 @@ describe("aimprun's options", function()
   end)
 
   it("show help on stdout", function()
-    local child = run({ "--help" })
-    assert.matches("^usage: aimprun ", child.out)
-    assert.equal("", child.err)
-    assert.equal(0, child.status)
+    for _, args in ipairs({ { "--help" }, { "-e", "print(1)", "--help", "script.lua" } }) do
+      local child = run(args)
+      assert.equal(options.HELP, child.out)
+      assert.equal("", child.err)
+      assert.equal(0, child.status)
+    end
+  end)
+
+  it("have a help that fits a terminal and is aligned", function()
+    local count = 0
+    for line in options.HELP:gmatch("([^\n]*)\n") do
+      assert.is_true(#line <= 80, line)
+      assert.is_nil(line:find("[%s%c]$"), line)
+      if line:find("^  %-") then
+        count = count + 1
+        assert.matches("^  %-[^ ]* ?%l* +%u.*%.$", line)
+        assert.matches("^............ %u", line) -- each text begins in the same column
+      end
+    end
+    assert.is_true(count >= 11)
+    assert.equal(options.USAGE .. "\n", options.HELP:sub(1, #options.USAGE + 1))
+    assert.matches("man aimprun", options.HELP)
   end)
 
   it("are refused with the usage and status 2", function()
@@ -96,7 +115,9 @@ describe("aimprun's options", function()
       local child = run({ word })
       assert.equal(2, child.status, word)
       assert.equal("", child.out)
-      assert.matches("^aimprun: [^\n]*" .. word:gsub("%p", "%%%0") .. "[^\n]*\nusage: aimprun ", child.err)
+      local problem, usage = child.err:match("^aimprun: ([^\n]*)\n(.*)$")
+      assert.is_truthy(problem:find(word, 1, true), problem)
+      assert.equal(options.USAGE .. "\n", usage)
     end
     assert.matches("luajit %-b", run({ "-b", "x.lua" }).err)
   end)
