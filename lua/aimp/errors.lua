@@ -23,10 +23,11 @@ local M = {}
 ---| "DEADLOCK"    nothing is left that could wake the main task
 ---| "START"       a worker, or the process that forks workers, could not be started
 
---- A failure at run time. It travels between processes as it is; `tostring` gives the message and the traceback.
+--- A failure at run time. It travels between processes as it is; `tostring` gives the message and the
+--- traceback.
 ---
---- A task that raises a table of its own is known by `cause`: the same table, or from another process a copy with
---- its fields and, if its class can be named, its metatable.
+--- A task that raises a table of its own is known by `cause`: the same table, or from another process a
+--- copy with its fields and, if its class can be named, its metatable.
 ---@class aimp.Error
 ---@field code aimp.ErrorCode  what kind of failure it is
 ---@field message string       one line for people
@@ -73,8 +74,8 @@ function Error.__tostring(self)
   return text
 end
 
---- Whether a value is an error object, of that code if one is given. For use behind `pcall`, where anything may
---- have been raised.
+--- Whether a value is an error object, of that code if one is given. For use behind `pcall`, where anything
+--- may have been raised.
 ---
 --- Raises nothing.
 ---
@@ -146,8 +147,8 @@ function M.describe(value)
   return string.format("(a %s value whose __tostring fails)", type(value))
 end
 
---- Turns what was raised into an error object: one that is one already is kept, another value becomes the `cause`
---- of a REMOTE error.
+--- Turns what was raised into an error object: one that is one already is kept, another value becomes the
+--- `cause` of a REMOTE error.
 ---
 --- Raises nothing.
 ---
