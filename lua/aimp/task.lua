@@ -18,6 +18,11 @@ local M = {}
 local PENDING, DONE, FAILED, CANCELLED = 0, 1, 2, 3
 M.PENDING, M.DONE, M.FAILED, M.CANCELLED = PENDING, DONE, FAILED, CANCELLED
 
+--- Something that will have results, an error, or be cancelled; each exactly once. `aimp.spawn` gives tasks
+--- of this process, `pool:apply` and `pool:submit` those of a pool; what is said here holds for both.
+---
+--- An error that nobody has looked at (awaited, asked for, handed to on_done) when the task is collected or
+--- the program ends is reported on stderr; under aimprun it also makes the exit status 1.
 ---@class aimp.Task
 ---@field _state integer
 ---@field _n integer      pending: arguments; done: results
@@ -150,9 +155,15 @@ function Task:_outcome(level)
   error(self:_awaited_error(level + 1), 0)
 end
 
---- Waits for its end. A waiter that is cancelled meanwhile stops waiting; the task itself goes on.
+--- Waits for its end and gives its results; any number of times, from any number of tasks. A waiter that is
+--- cancelled meanwhile stops waiting; the task itself goes on.
+---
+--- Raises the task's error: REMOTE for what its function raised, CANCELLED when it was cancelled, for a
+--- pool's task those of `pool:apply`.
+---
+--- Example: `local width, height = pool:apply(measure, path):await()`
 ---@async
----@return any ...  its results; raises its error
+---@return any ...  all that its function returned
 function Task:await()
   check_self(self, "await")
   if self._state == PENDING then
@@ -164,10 +175,18 @@ function Task:await()
   error(self:_awaited_error(2), 0)
 end
 
---- Waits for its end without raising the task's error. Being cancelled oneself does raise.
+--- Waits for its end without raising the task's error.
+---
+--- Raises only what concerns the one who waits: CANCELLED when it is cancelled itself.
+---
+--- Example:
+---     local ok, result = task:pawait()
+---     if not ok and result.code == "WORKER_DIED" then
+---       print("worker " .. result.pid .. " is gone")
+---     end
 ---@async
----@return boolean ok
----@return any ...  results, or the error
+---@return boolean ok  whether it has results
+---@return any ...     the results, or the error object
 function Task:pawait()
   check_self(self, "pawait")
   if self._state == PENDING then
@@ -180,9 +199,15 @@ function Task:pawait()
 end
 
 --- Asks for cancellation. A task that did not start never will; one that waits has CANCELLED raised at its
---- wait, and may catch it and go on; one that runs, or was woken already, at its next wait.
----@param reason? string
----@return boolean asked  false when it had ended
+--- wait, and may catch it and go on; one that runs, or was woken already, at its next wait. Work of a pool
+--- is taken back where it is queued and cancelled in its worker where it runs; when it does not end there
+--- within a second, as in a loop that never waits, the worker is killed and replaced.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `task:cancel("the user left")`
+---@param reason? string  for the error's message
+---@return boolean asked  false: it had ended already
 function Task:cancel(reason)
   check_self(self, "cancel")
   check.arg(1, "task:cancel", 1, reason, "string?")
@@ -203,12 +228,22 @@ function M.cancel_error(reason)
   return errors.new("CANCELLED", reason and "cancelled: " .. reason or "cancelled")
 end
 
+--- Whether it has ended: with results, an error, or cancelled.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `if task:done() then print(task:state()) end`
 ---@return boolean
 function Task:done()
   check_self(self, "done")
   return self._state ~= PENDING
 end
 
+--- Whether it ended by being cancelled. One that was asked to, caught that and returned, was not.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `if task:cancelled() then print("given up") end`
 ---@return boolean
 function Task:cancelled()
   check_self(self, "cancelled")
@@ -222,7 +257,12 @@ local function refuse_pending(task, method)
   end
 end
 
---- Its results, or raises its error, without waiting; a STATE error while it is pending.
+--- Its results without waiting, of a task that has ended.
+---
+--- Raises STATE while it is pending, else as `await` does.
+---
+--- Example: `local value = task:done() and task:result() or nil`
+---@return any ...  all that its function returned
 function Task:result()
   check_self(self, "result")
   refuse_pending(self, "result")
@@ -232,8 +272,16 @@ function Task:result()
   error(self:_awaited_error(2), 0)
 end
 
---- Its error, or nil when it has none; raises CANCELLED when it was cancelled, STATE while it is pending.
----@return aimp.Error?
+--- Its error without waiting, of a task that has ended.
+---
+--- Raises CANCELLED when it was cancelled, STATE while it is pending.
+---
+--- Example:
+---     local err = task:exception()
+---     if err then
+---       print(err.code, err.message)
+---     end
+---@return aimp.Error? err  nil: it has results
 function Task:exception()
   check_self(self, "exception")
   refuse_pending(self, "exception")
@@ -244,8 +292,13 @@ function Task:exception()
   return self._state == FAILED and self._a or nil
 end
 
---- Has fn(task) called from the loop, outside every task, when it ends; soon, when it has ended.
----@param fn fun(task: aimp.Task)
+--- Has fn(task) called from the loop when the task ends; soon, if it has ended. fn runs outside every task,
+--- so it must not wait; what it raises is reported on stderr.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `aimp.spawn(fetch, url):on_done(function(task) show(task:exception() or task:result()) end)`
+---@param fn fun(task: aimp.Task)  called once
 ---@return aimp.Task self
 function Task:on_done(fn)
   check_self(self, "on_done")
@@ -264,8 +317,12 @@ end
 
 local state_names = { [PENDING] = "pending", [DONE] = "done", [FAILED] = "failed", [CANCELLED] = "cancelled" }
 
---- "pending", "done", "failed" or "cancelled".
----@return string
+--- How far it is. Unlike `exception` this does not count as having looked at its error.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `print(task:state())`
+---@return "pending"|"done"|"failed"|"cancelled"
 function Task:state()
   check_self(self, "state")
   return state_names[self._state]
