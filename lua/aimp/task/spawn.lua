@@ -113,7 +113,17 @@ local function forget_unstarted(task)
   return false
 end
 
----@param fn function
+--- Starts fn(...) as a task. It runs first when the caller waits, so nothing of it has happened when this
+--- returns.
+---
+--- Raises nothing but misuse; what fn raises is the task's error.
+---
+--- Example:
+---     local first = aimp.spawn(fetch, "https://example.org/1")
+---     local second = aimp.spawn(fetch, "https://example.org/2")
+---     print(first:await(), second:await())
+---@param fn function  may wait
+---@param ... any      its arguments
 ---@return aimp.Task
 function M.spawn(fn, ...)
   if type(fn) ~= "function" then
@@ -132,7 +142,12 @@ function M.spawn(fn, ...)
   return task
 end
 
---- The task that runs now; nil outside of spawned ones.
+--- The task that runs now: under aimprun the main one, or one that was spawned. nil in a callback, and in a
+--- pool's worker, where what runs is no Task of that process.
+---
+--- Raises nothing.
+---
+--- Example: `local me = aimp.current()`
 ---@return aimp.Task?
 function M.current()
   local f = fiber.current()
