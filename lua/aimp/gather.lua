@@ -12,10 +12,18 @@ local M = {}
 
 local PENDING, DONE, CANCELLED = tasks.PENDING, tasks.DONE, tasks.CANCELLED
 
+--- What `aimp.gather` may be told.
+---@class aimp.GatherOptions
+---@field return_exceptions? boolean  error objects take their place among the results; default false
 local gather_options = {
   return_exceptions = { type = "boolean", default = false },
 }
 
+--- What `aimp.wait` may be told.
+---@class aimp.WaitOptions
+---@field timeout? number  seconds; when they are over, wait returns and cancels nothing; default: no limit
+---@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"  when to return: all have ended, one
+---  has, or one has failed or all have ended; default "ALL_COMPLETED"
 local wait_options = {
   timeout = { type = "seconds" },
   return_when = {
@@ -59,14 +67,23 @@ local function outcomes(list)
   return results
 end
 
----@class aimp.GatherOptions
----@field return_exceptions? boolean  errors take their place among the results
-
---- Waits for all. The first failure is raised at once and the other tasks are cancelled; when the caller is
---- cancelled, so are they, and the caller goes on when they have ended.
+--- Waits for all tasks of a list. When the caller is cancelled, so are they, and the caller goes on when
+--- they have ended.
+---
+--- The list may also hold what has a method `await`, such as a pool's result. So may those of `aimp.wait` and
+--- `aimp.as_completed`.
+---
+--- Raises the first failure at once, and cancels the other tasks; with `return_exceptions` none of theirs.
+---
+--- Example:
+---     local tasks = {}
+---     for i, url in ipairs(urls) do
+---       tasks[i] = aimp.spawn(fetch, url)
+---     end
+---     local pages = aimp.gather(tasks)
 ---@async
----@param list aimp.Task[]
----@param opts? aimp.GatherOptions
+---@param list aimp.Task[]          may be empty
+---@param opts? aimp.GatherOptions  see there
 ---@return any[] results  the first result of each, in the order of the list
 function M.gather(list, opts)
   local f = fiber.waiter(1, "aimp.gather")
@@ -90,16 +107,20 @@ local function split(list)
   return done, pending
 end
 
----@class aimp.WaitOptions
----@field timeout? number  seconds; when they are over, wait returns and cancels nothing
----@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"
-
---- Waits, and raises no task's error. Being cancelled does not cancel the tasks.
+--- Waits until all tasks of a list, or one of them, have ended. Being cancelled does not cancel the tasks.
+---
+--- Raises nothing but misuse: the tasks' errors stay with them.
+---
+--- Example:
+---     local done, pending = aimp.wait(tasks, { return_when = "FIRST_COMPLETED", timeout = 2 })
+---     for _, task in ipairs(pending) do
+---       task:cancel()
+---     end
 ---@async
----@param list aimp.Task[]  at least one
----@param opts? aimp.WaitOptions
----@return aimp.Task[] done
----@return aimp.Task[] pending
+---@param list aimp.Task[]        at least one
+---@param opts? aimp.WaitOptions  see there
+---@return aimp.Task[] done       those that have ended, in the order of the list
+---@return aimp.Task[] pending    the others
 function M.wait(list, opts)
   local f = fiber.waiter(1, "aimp.wait")
   local options = check.options(1, "aimp.wait", opts, wait_options)
@@ -152,10 +173,18 @@ function Completed:__call()
   return self.ended[self.taken]
 end
 
---- Iterates over the tasks as they end: `for task in aimp.as_completed(list) do … end`.
+--- Iterates over the tasks of a list in the order in which they end. Each step waits; breaking out leaves the
+--- other tasks alone.
+---
+--- Raises nothing but misuse: each task's error comes when it is awaited.
+---
+--- Example:
+---     for task in aimp.as_completed(tasks) do
+---       print(task:pawait())
+---     end
 ---@async
----@param list aimp.Task[]
----@return fun(): aimp.Task?
+---@param list aimp.Task[]  may be empty
+---@return async fun(): aimp.Task? next  for the loop
 function M.as_completed(list)
   fiber.waiter(1, "aimp.as_completed")
   local copy = lists.many(1, "aimp.as_completed", list)
@@ -187,11 +216,15 @@ local function wait_for(f, task, seconds)
   end
 end
 
---- Waits for a task for some time; when it is late, cancels it, waits for its end and raises TIMEOUT. A task
---- that ends otherwise in spite of the cancellation keeps its outcome. Being cancelled cancels the task too.
+--- Waits for a task for some time; when it is late, cancels it and waits for its end. A task that ends
+--- otherwise in spite of the cancellation keeps its outcome. Being cancelled cancels the task too.
+---
+--- Raises TIMEOUT when it was late, else the task's error.
+---
+--- Example: `local answer = aimp.wait_for(pool:apply(ask, question), 2.5)`
 ---@async
----@param task aimp.Task
----@param seconds? number  nil: for ever
+---@param task aimp.Task   or what has a method `await`
+---@param seconds? number  counted from this call; default: no limit
 ---@return any ...  its results
 function M.wait_for(task, seconds)
   local f = fiber.waiter(1, "aimp.wait_for")
@@ -201,10 +234,15 @@ function M.wait_for(task, seconds)
   return task:_outcome(1) -- a tail call: the level is the caller's
 end
 
---- Runs fn(...) as a task, for so long at most: see `wait_for`.
+--- Runs fn(...) as a task, for so long at most, as `aimp.wait_for` does.
+---
+--- Raises TIMEOUT when it was late, else what fn raises, as `task:await` does.
+---
+--- Example: `local ok, err = pcall(aimp.timeout, 5, download, url)`
 ---@async
----@param seconds number
----@param fn function
+---@param seconds number  counted from this call
+---@param fn function     may wait
+---@param ... any         its arguments
 ---@return any ...  its results
 function M.timeout(seconds, fn, ...)
   local f = fiber.waiter(1, "aimp.timeout")
