@@ -90,15 +90,22 @@ local function outcome(call)
   return unpack(call.values, 1, call.n)
 end
 
---- Calls fn(..., callback) and waits for the callback. A first callback value that is an error (a string or
---- an error object) is raised; one that is nil is left out; any other is a result like the rest.
---- When the wait is cancelled the request is, too, where libuv can; a result that comes all the same is
---- dropped, and a file that was opened is closed.
+--- Calls fn(..., callback) and waits for the callback, as for luv's functions. A first callback value of
+--- nil is left out of the results; one that is an error (a string or an error object) is raised. When the
+--- wait is cancelled the request is, too, where libuv can; a result that comes all the same is dropped, and
+--- a file that was opened is closed.
 ---
---- Example: `local stat = aimp.await(uv.fs_stat, path)`
+--- Raises IO for an error that libuv reports, an error object that the callback got, and what fn raises.
+---
+--- Example:
+---     local uv = require("luv")
+---     local fd = aimp.await(uv.fs_open, path, "r", 0)
+---     local text = aimp.await(uv.fs_read, fd, 4096, 0)
+---     aimp.await(uv.fs_close, fd)
 ---@async
----@param fn function
----@return any ...
+---@param fn function  takes a callback as its last argument, and calls it once
+---@param ... any      its other arguments
+---@return any ...     what the callback got, without a first nil
 function M.await(fn, ...)
   local f = fiber.waiter(1, "aimp.await")
   check.arg(1, "aimp.await", 1, fn, "callable")
