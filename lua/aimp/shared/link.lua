@@ -16,7 +16,6 @@ local errors = require("aimp.errors")
 local exports = require("aimp.shared.exports")
 local fiber = require("aimp.fiber")
 local loop = require("aimp.loop")
-local protocol = require("aimp.shared.queue.protocol")
 local spawn = require("aimp.task.spawn")
 local stubs = require("aimp.shared.stubs")
 local timers = require("aimp.timers")
@@ -60,15 +59,26 @@ end
 
 -- ---- asking ----
 
---- Sends a frame whose payload is ready.
-function Link:post(op, number, request, tag, aux, data, len)
+local function send(self, op, number, tag, data, len)
   local frame = self.frame
-  frame.kind, frame.flags, frame.fn, frame.first, frame.count = FRAME.ASK, 0, number, request, op
-  frame.tag, frame.aux, frame.len = tag, aux, len
+  frame.kind, frame.flags, frame.fn, frame.count = FRAME.ASK, 0, number, op
+  frame.tag, frame.len = tag, len
   if C.aimp_port_send(self.port, frame, data) ~= 0 then
     error("aimp: the worker's shared memory is corrupt", 0)
   end
   self.reply.dirty = true
+end
+
+--- Sends a frame whose payload is ready.
+function Link:post(op, number, request, tag, aux, data, len)
+  self.frame.first, self.frame.aux = request, aux
+  send(self, op, number, tag, data, len)
+end
+
+--- The same, about a claim cell.
+function Link:post_cell(op, number, cell, generation, tag, data, len)
+  self.frame.cell, self.frame.generation = cell, generation
+  send(self, op, number, tag, data, len)
 end
 
 -- Raises ENCODE before anything is sent.
@@ -179,7 +189,8 @@ end
 -- Gives back what came to one who gave up.
 local function restore(self, call, tag, bytes)
   local method, n = call.declaration.methods[call.method.restore], rshift(tag, 8)
-  self:ask(method.op, call.stub.number, 0, n, self.receiver:unpack(buffer.new():set(bytes), band(tag, 0xff), n))
+  local buf = buffer.new():set(bytes)
+  self:ask(method.op, call.stub.number, 0, n, self.receiver:unpack(buf, band(tag, 0xff), n))
 end
 
 local function take_answer(self, frame, data, len)
@@ -255,13 +266,6 @@ local function attached(stub, info)
     stub.waits_for_info[f] = nil
     fiber.wake(f)
   end
-end
-
---- A queue's offer is used up.
-function Link:done(number, cell, generation)
-  local frame = self.frame
-  frame.cell, frame.generation = cell, generation
-  self:post(protocol.DONE, number, 0, 0, 0, nil, 0)
 end
 
 --- Tells the parent of what was collected. Called before the loop sleeps.

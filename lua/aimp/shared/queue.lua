@@ -180,6 +180,9 @@ local scratch = buffer.new()
 
 -- A scalar is kept as it is, a plain table as its bytes, which are checked when they are read.
 local function put_from(core, client, event)
+  if core.maxsize > 0 and not core.room:arrived(client, event.cell, event.generation) then
+    return -- from a place that it does not have
+  end
   local format, data, len = band(event.tag, 0xff), event.data, tonumber(event.len)
   if format == 0 and wire.is_table(data, len) then
     core:add(ffi.string(data, len), true)
@@ -202,7 +205,20 @@ local asks = {
     core.offers:done(client, event.cell, event.generation)
   end,
   [protocol.AWARE] = function(core, client)
-    core.offers:aware(client)
+    core:aware(client)
+  end,
+  [protocol.WANT_PLACE] = function(core, client, event)
+    core.room:want(client, tonumber(event.index), tonumber(event.wall_ns))
+  end,
+  [protocol.UNWANT_PLACE] = function(core, client, event)
+    core.room:unwant(client, tonumber(event.index))
+  end,
+  [protocol.SPOILT] = function(core, client, event)
+    core.room:arrived(client, event.cell, event.generation)
+    core:admit()
+  end,
+  [protocol.DONE_PLACES] = function(core, client, event)
+    core.room:done(client, event.cell, event.generation)
   end,
 }
 

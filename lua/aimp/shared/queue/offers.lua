@@ -1,20 +1,18 @@
 --- Items of a queue that are with other processes: given to them, and not yet known to be taken.
 ---
---- An offer is a few items in one frame with a claim cell (proc/pool.h). The process that got it claims the
---- items one by one; the owner may take back what is not claimed. So each item is taken once, whoever dies
---- when, and none lies with a process that does not come to it while somebody else waits.
----
---- The record of an offer, with its items, stays until the process has said that it is done with it.
+--- An offer is a lot of items (cells.lua). So each item is taken once, whoever dies when, and none lies with
+--- a process that does not come to it while somebody else waits. The items of an offer are kept until the
+--- process is done with it.
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
 local buffer = require("string.buffer")
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
-local exports = require("aimp.shared.exports")
+local cells = require("aimp.shared.queue.cells")
 local protocol = require("aimp.shared.queue.protocol")
 local waiting = require("aimp.shared.waiting")
 
-local C, FRAME, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
+local FRAME, FLAG_ERROR = aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
 local lshift = bit.lshift
 local each = pairs
 
@@ -27,31 +25,26 @@ local OFFER_BYTES = 8192 -- an offer that is larger gets no more items
 ---@field client aimp.shared.Client
 ---@field want integer     items that fibers of it wait for
 ---@field ahead integer    items that it would take besides
----@field is_try boolean   it wants to know at once
+---@field is_starved boolean  no cell was free
 ---@field waiter? aimp.shared.Waiter  its place in the line
----@field offers table<integer, table>  by cell
----@field is_unaware boolean  it was told of the close and has not answered
+---@field lots table<integer, aimp.shared.Lot>  by cell
 
 ---@class aimp.shared.Offers
+---@field open integer  offers that are not done
 local Offers = {}
 Offers.__index = Offers
 
 ---@param core aimp.shared.QueueCore
 ---@return aimp.shared.Offers
 function M.new(core)
-  return setmetatable({ core = core, wishes = {}, open = 0, serial = 0, frame = ffi.new("struct frame"),
+  return setmetatable({ core = core, wishes = {}, open = 0, frame = ffi.new("struct frame"),
     buf = buffer.new() }, Offers)
 end
 
 ---@param client aimp.shared.Client
 function Offers:add_client(client)
   self.wishes[client] = self.wishes[client]
-    or { client = client, want = 0, ahead = 0, offers = {}, is_unaware = false }
-end
-
-local function number(self)
-  self.number = self.number or exports.number_of(exports.front_of(self.core))
-  return self.number
+    or { client = client, want = 0, ahead = 0, lots = {}, is_starved = false }
 end
 
 -- ---- giving ----
@@ -61,12 +54,12 @@ local function is_plain(value, encoded)
   return encoded or type(value) ~= "table" and type(value) ~= "function" and type(value) ~= "cdata"
 end
 
-local function pack_plain(buf, record, items, max)
+local function pack_plain(buf, lot, items, max)
   local n = 0
   while n < max and items.size > 0 and #buf < OFFER_BYTES and is_plain(items:peek()) do
     local value, encoded = items:pop()
     n = n + 1
-    record.values[n], record.encoded[n] = value, encoded
+    lot.values[n], lot.encoded[n] = value, encoded
     if encoded then
       buf:put(value)
     else
@@ -77,63 +70,53 @@ local function pack_plain(buf, record, items, max)
 end
 
 -- Anything else goes alone. What cannot be sent arrives as the error that says so.
-local function pack_any(buf, record, items, client)
+local function pack_any(buf, lot, items, client)
   local value = items:pop()
-  record.values[1], record.encoded[1] = value, false
+  lot.values[1], lot.encoded[1] = value, false
   local ok, format = pcall(client.connection.pack, buf, 1, value)
   if ok then
     return 1, format, 0
   end
-  buf:reset():encode({ code = "ENCODE", message = tostring(format.message or format) })
+  buf:reset():encode({ message = tostring(format.message or format) })
   return 1, 0, FLAG_ERROR
 end
 
-local function take_back_all(self, record)
-  local connection = record.client.connection
-  local count = C.aimp_pool_offer_take_back(connection.backend.pool, connection.slot, record.cell, record.n)
-  self:reclaim(record, count)
-  return count
-end
-
--- The items that the parent took back from the end of an offer are the first again.
-function Offers:reclaim(record, count)
-  for i = record.n, record.n - count + 1, -1 do
-    self.core.items:push_front(record.values[i], record.encoded[i])
-    record.values[i] = nil
+-- Items from the end of an offer are the first of the queue again.
+local function reclaim(self, lot, count)
+  for i = lot.n + count, lot.n + 1, -1 do
+    self.core.items:push_front(lot.values[i], lot.encoded[i])
+    lot.values[i] = nil
   end
-  record.n = record.n - count
 end
 
-local function send(self, wish, record, n, format, flags)
-  local frame, client, buf = self.frame, wish.client, self.buf
-  local connection = client.connection
-  local data, len = buf:ref()
-  frame.kind, frame.flags, frame.fn = FRAME.TELL, flags + (wish.is_try and protocol.TRY or 0), number(self)
-  frame.first, frame.count, frame.tag, frame.len = n, protocol.ITEMS, format + lshift(n, 8), len
-  frame.aux = 0
-  local rc = C.aimp_pool_offer(connection.backend.pool, connection.slot, n, frame, data)
-  record.n, record.cell, record.generation, record.client = n, frame.cell, frame.generation, client
-  if rc ~= 0 then
-    self:reclaim(record, n) -- no cell is free, or nobody is there
-    return false
+local function take_back(self, lot, max)
+  reclaim(self, lot, cells.take_back(lot, max))
+end
+
+local function send(self, wish, lot, n, tag, flags)
+  local frame, data, len = self.frame, self.buf:ref()
+  frame.kind, frame.flags, frame.fn = FRAME.TELL, flags, self.core:number()
+  frame.first, frame.count, frame.tag, frame.len, frame.aux = n, protocol.ITEMS, tag, len, 0
+  if not cells.open(lot, wish.client, n, frame, data) then
+    lot.n = 0
+    reclaim(self, lot, n)
+    return 0
   end
-  connection.backend:touch()
-  self.open, self.serial = self.open + 1, self.serial + 1
-  record.serial = self.serial
-  wish.offers[record.cell] = record
-  return true
+  wish.lots[lot.cell] = lot
+  self.open = self.open + 1
+  return n
 end
 
-local function offer(self, wish, max)
+local function offer(self, wish, max, flag)
   local items, buf = self.core.items, self.buf:reset()
-  local record = { values = {}, encoded = {} }
+  local lot = { values = {}, encoded = {} }
   local n, format, flags
   if is_plain(items:peek()) then
-    n, format, flags = pack_plain(buf, record, items, max)
+    n, format, flags = pack_plain(buf, lot, items, max)
   else
-    n, format, flags = pack_any(buf, record, items, wish.client)
+    n, format, flags = pack_any(buf, lot, items, wish.client)
   end
-  return send(self, wish, record, n, format, flags) and n or 0
+  return send(self, wish, lot, n, format + lshift(n, 8), flags + flag)
 end
 
 local function leave_line(wish)
@@ -143,18 +126,24 @@ local function leave_line(wish)
   end
 end
 
+-- With a bound, no process has more than half of it in advance.
+local function ahead_of(self, wish)
+  local maxsize = self.core.maxsize
+  return maxsize > 0 and math.min(wish.ahead, math.floor(maxsize / 2)) or wish.ahead
+end
+
 --- Gives the first in line its items: one, if others wait too. Who wants more goes to the end of the line.
 ---@param wish aimp.shared.Wish
 function Offers:serve(wish)
-  local core = self.core
+  local getters = self.core.getters
   leave_line(wish)
-  local max = core.getters.size > 0 and 1 or math.min(wish.want + wish.ahead, OFFER_MAX)
-  local n = offer(self, wish, core.maxsize > 0 and math.min(max, wish.want) or max)
+  local max = getters.size > 0 and 1 or math.min(wish.want + ahead_of(self, wish), OFFER_MAX)
+  local n = offer(self, wish, max, 0)
   wish.want = math.max(wish.want - n, 0)
   if n == 0 then
     wish.is_starved = true -- until a cell is free
   elseif wish.want > 0 then
-    wish.waiter = core.getters:enlist(wish.client, wish)
+    wish.waiter = getters:enlist(wish.client, wish)
   end
 end
 
@@ -162,10 +151,8 @@ end
 
 --- It wants items, and would take some more.
 function Offers:want(client, count, ahead)
-  local wish = self.wishes[client]
-  wish.ahead = math.min(ahead, OFFER_MAX)
-  wish.want = wish.want + count
-  local core = self.core
+  local wish, core = self.wishes[client], self.core
+  wish.ahead, wish.want = math.min(ahead, OFFER_MAX), wish.want + count
   if core.items.size == 0 and count > 0 then
     self:steal(false)
   end
@@ -173,8 +160,8 @@ function Offers:want(client, count, ahead)
     wish.waiter = core.getters:enlist(client, wish)
     core:match()
     core:watch()
-  elseif count == 0 and core.items.size > 0 and core.getters.size == 0 and core.maxsize == 0 then
-    offer(self, wish, wish.ahead)
+  elseif count == 0 and core.items.size > 0 and core.getters.size == 0 and ahead_of(self, wish) > 0 then
+    offer(self, wish, ahead_of(self, wish), 0)
   end
   if core.is_finished then
     self:tell(wish, protocol.FINISHED)
@@ -196,26 +183,22 @@ function Offers:try(client)
   if core.items.size == 0 and core.getters.size == 0 then
     self:steal(false)
   end
-  wish.is_try = true
-  local given = core.items.size > 0 and core.getters.size == 0 and offer(self, wish, 1) == 1
-  wish.is_try = false
-  if not given then
-    self:tell(wish, protocol.EMPTY)
-  else
-    core:match()
+  if core.items.size > 0 and core.getters.size == 0 and offer(self, wish, 1, protocol.TRY) == 1 then
+    return
   end
+  self:tell(wish, protocol.EMPTY)
 end
 
 --- It is done with an offer.
 function Offers:done(client, cell, generation)
   local wish = self.wishes[client]
-  local record, connection = wish.offers[cell], client.connection
-  if not record or record.generation ~= generation then
+  local lot = wish.lots[cell]
+  if not lot or lot.generation ~= generation then
     return
   end
-  take_back_all(self, record) -- nothing is left, unless it lies
-  C.aimp_pool_offer_close(connection.backend.pool, connection.slot, cell, generation)
-  wish.offers[cell] = nil
+  take_back(self, lot, lot.n) -- nothing, unless it lies
+  cells.close(lot)
+  wish.lots[cell] = nil
   self.open = self.open - 1
   if wish.is_starved then
     wish.is_starved = false
@@ -226,35 +209,15 @@ end
 
 -- ---- taking back ----
 
-local function left_of(record)
-  local connection = record.client.connection
-  return C.aimp_pool_offer_left(connection.backend.pool, connection.slot, record.cell)
-end
-
-local function fullest(self)
-  local best, most = nil, 0
-  for _, wish in each(self.wishes) do
-    for _, record in each(wish.offers) do
-      local left = left_of(record)
-      if left > most then
-        best, most = record, left
-      end
-    end
-  end
-  return best, most
-end
-
 --- Takes back half of what the process with the fullest offer has not claimed.
 ---@param even_last boolean  also when it is a single item
 function Offers:steal(even_last)
   if self.open == 0 then
     return
   end
-  local record, left = fullest(self)
-  if record and (left > 1 or even_last) then
-    local connection = record.client.connection
-    self:reclaim(record, C.aimp_pool_offer_take_back(connection.backend.pool, connection.slot, record.cell,
-      math.ceil(left / 2)))
+  local lot, left = cells.fullest(self.wishes)
+  if lot and (left > 1 or even_last) then
+    take_back(self, lot, math.ceil(left / 2))
   end
 end
 
@@ -264,8 +227,8 @@ function Offers:left()
   local left = 0
   if self.open > 0 then
     for _, wish in each(self.wishes) do
-      for _, record in each(wish.offers) do
-        left = left + left_of(record)
+      for _, lot in each(wish.lots) do
+        left = left + cells.left(lot)
       end
     end
   end
@@ -276,57 +239,23 @@ end
 
 --- Tells a client something that has no payload.
 function Offers:tell(wish, op)
-  wish.client:post(op, number(self), 0, 0, 0, nil, 0)
+  wish.client:post(op, self.core:number(), 0, 0, 0, nil, 0)
 end
 
-function Offers:tell_closed()
+function Offers:tell_all(op)
   for _, wish in each(self.wishes) do
-    wish.is_unaware = true
-    self.core.unaware = self.core.unaware + 1
-    self:tell(wish, protocol.CLOSED)
+    self:tell(wish, op)
   end
-end
-
-function Offers:tell_finished()
-  for _, wish in each(self.wishes) do
-    self:tell(wish, protocol.FINISHED)
-  end
-end
-
---- The client has heard of the close: what it put before is here.
-function Offers:aware(client)
-  local wish = self.wishes[client]
-  if wish.is_unaware then
-    wish.is_unaware = false
-    self.core.unaware = self.core.unaware - 1
-    self.core:match()
-  end
-end
-
-local function latest_first(wish)
-  local records = {}
-  for _, record in each(wish.offers) do
-    records[#records + 1] = record
-  end
-  table.sort(records, function(a, b) return a.serial > b.serial end)
-  return records
 end
 
 --- The client is gone, or has let go of the queue: what it did not claim is first again, in order.
 function Offers:remove_client(client)
   local wish = self.wishes[client]
-  if not wish then
-    return
-  end
   leave_line(wish)
-  local pool, slot = client.connection.backend.pool, client.connection.slot
-  for _, record in ipairs(latest_first(wish)) do
-    take_back_all(self, record)
-    C.aimp_pool_offer_close(pool, slot, record.cell, record.generation)
+  for _, lot in ipairs(cells.latest_first(wish.lots)) do
+    take_back(self, lot, lot.n)
+    cells.close(lot)
     self.open = self.open - 1
-  end
-  if wish.is_unaware then
-    self.core.unaware = self.core.unaware - 1
   end
   self.wishes[client] = nil
 end
