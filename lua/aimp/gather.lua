@@ -21,9 +21,9 @@ local gather_options = {
 
 --- What `aimp.wait` may be told.
 ---@class aimp.WaitOptions
----@field timeout? number  seconds; when they are over, wait returns and cancels nothing; default: no limit
----@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"  when to return: all have ended, one
----  has, or one has failed or all have ended; default "ALL_COMPLETED"
+---@field timeout? number  seconds; when they are over, wait returns and cancels nothing; default: none
+---@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"  all have ended; one has; one has
+---  failed, or all have ended; default "ALL_COMPLETED"
 local wait_options = {
   timeout = { type = "seconds" },
   return_when = {
