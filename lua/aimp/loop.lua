@@ -21,8 +21,16 @@ local KEEP_ALIVE_MS = 3600 * 1000
 local driven = false
 local keeper = nil -- a uv timer that keeps the loop from returning while a busy poller has no active handle
 
---- Monotonic seconds.
----@return number
+--- The time of a clock that never goes back; it has no relation to the date. Its resolution is that of the
+--- system, about 50 ns.
+---
+--- Raises nothing.
+---
+--- Example:
+---     local begin = aimp.now()
+---     work()
+---     print(("%.3f s"):format(aimp.now() - begin))
+---@return number seconds
 function M.now()
   return timers.clock()
 end
@@ -200,16 +208,29 @@ local function step(seconds)
   return has_work()
 end
 
---- Runs what is ready; when there is nothing, waits for it.
----@param seconds? number  waits at most; default 0
----@return boolean work_left
+--- Runs what is ready, once, and gives uv handles their turn; when there is nothing, waits for it. For a
+--- host that has a loop of its own, such as a game, to call once a frame.
+---
+--- Raises nothing but misuse, such as a call from inside a task.
+---
+--- Example:
+---     function love.update()
+---       aimp.step()
+---     end
+---@param seconds? number     how long it waits at most; default 0
+---@return boolean work_left  false: no task will ever go on by itself
 function M.step(seconds)
   check.arg(1, "aimp.step", 1, seconds, "seconds?")
   M.refuse_drive(1, "aimp.step")
   return drive_guarded(step, seconds or 0)
 end
 
---- Lets tasks go by themselves in a host that runs the uv loop of this state itself, such as Neovim.
+--- Lets tasks go by themselves in a host that runs the uv loop of this state itself. In Neovim that happens
+--- without a call. Once is enough; again does nothing.
+---
+--- Raises nothing.
+---
+--- Example: `aimp.attach(vim.schedule)`
 ---@param schedule? fun(fn: function)  how the host wants callbacks to be run; default: in the uv loop
 function M.attach(schedule)
   require("aimp.host").attach(schedule)
