@@ -94,9 +94,21 @@ function M.main(fn, ...)
   return task, unseen
 end
 
---- Runs fn(...) as the main task, and the loop, until it ends.
----@param fn function
----@return any ...  its results; raises its error
+--- Runs fn(...) as the main task, and the loop, until it ends. The tasks that are left then are cancelled
+--- and have 5 seconds for their cleanup. Not for aimprun, where the script is the main task already.
+---
+--- Raises what fn raises, as `task:await` does; DEADLOCK, at the wait of the main task, when nothing is
+--- left that could end it.
+---
+--- Example:
+---     local aimp = require("aimp")
+---     local total = aimp.run(function()
+---       local task = aimp.spawn(function() return 40 end)
+---       return task:await() + 2
+---     end)
+---@param fn function  may wait
+---@param ... any      its arguments
+---@return any ...  its results
 function M.run(fn, ...)
   loop.refuse_drive(1, "aimp.run")
   check.arg(1, "aimp.run", 1, fn, "callable")
