@@ -32,9 +32,13 @@ local M = {
   attach = loop.attach,
 }
 
---- Lets other tasks run for some seconds; `sleep(0)` lets each that is ready run once.
+--- Lets the other tasks run for some seconds; `aimp.sleep(0)` lets each that is ready run once.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `aimp.sleep(0.25)`
 ---@async
----@param seconds number
+---@param seconds number  0 or more
 function M.sleep(seconds)
   fiber.waiter(1, "aimp.sleep")
   check.arg(1, "aimp.sleep", 1, seconds, "seconds")
@@ -45,20 +49,33 @@ function M.sleep(seconds)
   end
 end
 
---- This process's id.
----@return integer
+--- The process id of this process.
+---
+--- Raises nothing.
+---
+--- Example: `print(aimp.pid())`
+---@return integer pid
 function M.pid()
   return loop.uv.os_getpid()
 end
 
---- Cores that this process may use: affinity and cgroup limits count.
----@return integer
+--- How many cores this process may use, at least 1: affinity and cgroup limits count.
+---
+--- Raises nothing.
+---
+--- Example: `local pool = aimp.Pool({ processes = 2 * aimp.cpu_count() })`
+---@return integer cores
 function M.cpu_count()
   return require("aimp.core").cpu_count()
 end
 
---- Which worker this process is; nil in the parent.
----@return { id: integer, pid: integer, pool: string }?
+--- Which worker of a pool this process is: `id` is its place in the pool, from 1, `pid` its process id,
+--- `pool` the name of the pool.
+---
+--- Raises nothing.
+---
+--- Example: `local seed = aimp.worker() and aimp.worker().id or 0`
+---@return { id: integer, pid: integer, pool: string }? worker  nil: none
 function M.worker()
   local context = package.loaded["aimp.worker.context"] -- a worker has loaded it
   if not context or not context.id then
