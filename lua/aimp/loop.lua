@@ -21,8 +21,7 @@ local KEEP_ALIVE_MS = 3600 * 1000
 local driven = false
 local keeper = nil -- a uv timer that keeps the loop from returning while a busy poller has no active handle
 
---- The time of a clock that never goes back; it has no relation to the date. Its resolution is that of the
---- system, about 50 ns.
+--- The time of a clock that never goes back. It says nothing of the date: only differences mean something.
 ---
 --- Raises nothing.
 ---
