@@ -11,11 +11,8 @@ local run = require("aimp.run")
 local spawn = require("aimp.task.spawn")
 local with = require("aimp.with")
 
+-- What is loaded later is described where it is; editors read all of it in types/ (scripts/docs).
 ---@class aimp
----@field Pool fun(opts?: aimp.PoolOptions): aimp.Pool
----@field set_start_method fun(method: "forkserver"|"fork"|"spawn")
----@field http aimp.http
----@field errors aimp.errors
 local M = {
   run = run.run,
   spawn = spawn.spawn,
