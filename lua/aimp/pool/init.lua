@@ -20,6 +20,12 @@ local check_open = guard.check_open
 local lshift = bit.lshift
 local select, type = select, type
 
+--- Worker processes that run functions for this one. A pool is open until `close` or `terminate`;
+--- `aimp.with` calls them and `join` by itself.
+---
+--- A function is sent with its captured variables and the script's globals that it uses, as they are at the
+--- call. A captured variable that has not changed here since it was last sent is left alone in the worker,
+--- so what the worker stored there stays.
 ---@class aimp.Pool
 local Pool = {}
 Pool.__index = Pool
@@ -38,9 +44,14 @@ local RESIZE_ROOM = 64
 local start_method = "forkserver"
 local pool_count = 0
 
---- How workers of the pools made from now on are started: "forkserver" (default; "fork" is the same) forks
---- them from one process, "spawn" execs each anew.
----@param method "forkserver"|"fork"|"spawn"
+--- How workers of the pools made from now on are started: "forkserver", the default, forks them from one
+--- process that is started with the first pool, which takes about a millisecond a worker; "spawn" executes
+--- each anew. "fork" is the same as "forkserver".
+---
+--- Raises nothing but misuse.
+---
+--- Example: `aimp.set_start_method("spawn")`
+---@param method "forkserver"|"fork"|"spawn"  unless the pool's options say another
 function M.set_start_method(method)
   if method ~= "forkserver" and method ~= "fork" and method ~= "spawn" then
     errors.raise_misuse(2, "aimp.set_start_method: unknown method '%s' (known: forkserver, fork, spawn)",
@@ -67,9 +78,21 @@ local function at_exit(self)
   end
 end
 
---- A pool of worker processes. They are started at once, in the background. Raises START where no process
---- can be made, ENCODE for a hook that cannot be sent; later failures to start come from its tasks.
----@param opts? aimp.PoolOptions
+--- A pool of worker processes. They are started at once, in the background.
+---
+--- Raises START where no process can be made, ENCODE for a hook that cannot be sent. Failures to start that
+--- come later are raised by the pool's tasks.
+---
+--- Example:
+---     local aimp = require("aimp")
+---     local function square(n)
+---       return n * n
+---     end
+---     aimp.with(aimp.Pool({ processes = 2 }), function(pool)
+---       local list = pool:map(square, { 1, 2, 3 }):await()
+---       print(list[1], list[2], list[3]) --> 1	4	9
+---     end)
+---@param opts? aimp.PoolOptions  see there
 ---@return aimp.Pool
 function M.Pool(opts)
   local options = options_module.pool(opts, 1)
@@ -189,11 +212,17 @@ local function call_of(self, fn, n, ...)
   return start_scheduled(self, id, fn, n, ...)
 end
 
---- Calls fn(...) in a worker; starts at once. Raises ENCODE for what cannot be sent. The task's own errors:
---- REMOTE for what fn raises, WORKER_DIED, TIMEOUT (the pool's), CANCELLED, CLOSED when the pool is
---- terminated, ENCODE and DECODE for results.
----@param fn function
----@param ... any
+--- Calls fn(...) in a worker. It is queued at once; the task is the handle on it.
+---
+--- Raises ENCODE for what cannot be sent, with the path to it. The task's errors are REMOTE for what fn
+--- raises, WORKER_DIED, TIMEOUT (the pool's), CANCELLED, CLOSED when the pool is terminated, ENCODE and
+--- DECODE for results.
+---
+--- Example:
+---     local task = pool:apply(string.rep, "ab", 3)
+---     print(task:await()) -- ababab
+---@param fn function  may wait
+---@param ... any      its arguments; what can be sent
 ---@return aimp.Task task  its results are all that fn returns
 function Pool:apply(fn, ...)
   check_open(self, 1)
@@ -213,13 +242,15 @@ local function slot_of_key(self, key)
   return hash % self.options.processes
 end
 
---- The same as apply, with options for this one call.
+--- The same as `apply`, with options for this one call.
 ---
---- Example: `pool:submit(render, { page }, { timeout = 5, retries = 1, key = page.user })`
----@param fn function
----@param args? any[]              a list, may have n
----@param opts? aimp.SubmitOptions
----@return aimp.Task
+--- Raises ENCODE for what cannot be sent. The task's errors are those of `apply`.
+---
+--- Example: `local task = pool:submit(render, { page }, { timeout = 5, retries = 1, key = page.user })`
+---@param fn function              may wait
+---@param args? any[]              its arguments: a list, with field n where it holds nils
+---@param opts? aimp.SubmitOptions see there
+---@return aimp.Task task  its results are all that fn returns
 function Pool:submit(fn, args, opts)
   check_open(self, 1)
   check.arg(1, "pool:submit", 1, fn, "callable")
@@ -248,10 +279,18 @@ function Pool:submit(fn, args, opts)
   return task
 end
 
---- Calls fn(...) once in every worker. The first failure is raised; errors are those of apply.
+--- Calls fn(...) once in every worker, and waits for all. A worker that is replaced later has not been
+--- called.
+---
+--- Raises the first failure, one of those of `apply`, and cancels the other calls.
+---
+--- Example:
+---     local pids = pool:broadcast(function()
+---       return require("aimp").pid()
+---     end)
 ---@async
----@param fn function
----@param ... any
+---@param fn function  may wait
+---@param ... any      its arguments; what can be sent
 ---@return any[] values  the first result of each, by worker
 function Pool:broadcast(fn, ...)
   check_open(self, 1)
@@ -269,6 +308,13 @@ end
 -- ---- the rest ----
 
 --- Figures of the pool and its workers; after its end those of its end.
+---
+--- Raises nothing but misuse.
+---
+--- Example:
+---     for _, worker in ipairs(pool:stats().workers) do
+---       print(worker.id, worker.state, worker.done)
+---     end
 ---@return aimp.PoolStats
 function Pool:stats()
   return require("aimp.pool.stats").of(self)
