@@ -73,13 +73,18 @@ local function start_map(self, fname, fn, items, opts, spread)
   return result
 end
 
---- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream. Raises ENCODE
---- when one of the items sent at once cannot be; later ones are raised by the result.
+--- Calls fn(item) for each item. Await the result for a list, or iterate over it for a stream.
 ---
---- Example: `for i, value in pool:map(work, items):unordered() do … end`
----@param fn function
----@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator that is read lazily
----@param opts? aimp.MapOptions
+--- Raises ENCODE when one of the items sent at once cannot be; those of later items are raised by the result.
+---
+--- Example:
+---     for i, page in pool:map(render, names) do
+---       print(names[i], #page)
+---     end
+---@param fn function             may wait
+---@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator, which is read as there is room
+---  and may wait
+---@param opts? aimp.MapOptions   see there
 ---@return aimp.PoolResult
 function Pool:map(fn, items, opts)
   guard.check_open(self, 1)
@@ -87,10 +92,14 @@ function Pool:map(fn, items, opts)
   return result
 end
 
---- Calls fn(unpack(list)) for each list.
----@param fn function
----@param lists any[][]|fun(): any[]
----@param opts? aimp.MapOptions
+--- Calls fn(unpack(list)) for each list of arguments; else as `map`.
+---
+--- Raises ENCODE as `map` does.
+---
+--- Example: `local sums = pool:starmap(math.max, { { 1, 2 }, { 3, 4, 5 } }):await()`
+---@param fn function                 may wait
+---@param lists any[][]|fun(): any[]  each is a list (may hold nils if it has n)
+---@param opts? aimp.MapOptions       see there
 ---@return aimp.PoolResult
 function Pool:starmap(fn, lists, opts)
   guard.check_open(self, 1)
