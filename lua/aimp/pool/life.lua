@@ -42,6 +42,7 @@ local function wake_joiners(self)
 end
 
 --- Goes on with closing as far as possible; called whenever something happened.
+---@private
 function Pool:advance()
   local backend = self.backend
   if self.state == "closing" and not has_work(self) then
@@ -57,7 +58,12 @@ function Pool:advance()
   end
 end
 
---- No new work; what was accepted finishes, then the workers end. Returns at once.
+--- No new work; what was accepted finishes, then the workers end. Returns at once; `join` waits for it.
+--- Closing again does nothing.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `pool:close()`
 function Pool:close()
   if self.state ~= "open" then
     return
@@ -68,7 +74,11 @@ function Pool:close()
   self:advance()
 end
 
---- Ends the workers now; tasks that have not settled fail with CLOSED. Returns at once.
+--- Ends the workers now; tasks that have not ended fail with CLOSED. Returns at once; `join` waits for it.
+---
+--- Raises nothing but misuse.
+---
+--- Example: `pool:terminate()`
 function Pool:terminate()
   if self.state == "closed" or self.state == "terminating" then
     return
@@ -79,7 +89,8 @@ function Pool:terminate()
   self:advance()
 end
 
--- At exit: the loop will not run any more.
+--- At exit: the loop will not run any more.
+---@private
 function Pool:kill_now(why)
   if self.state == "closed" then
     return
@@ -102,7 +113,13 @@ local function withdraw(f)
   end
 end
 
---- Waits until all workers are gone; after close() or terminate().
+--- Waits until all workers are gone, after `close` or `terminate`.
+---
+--- Raises nothing but misuse, such as joining an open pool.
+---
+--- Example:
+---     pool:close()
+---     pool:join()
 ---@async
 function Pool:join()
   local f = fiber.waiter(1, "pool:join")
@@ -119,7 +136,11 @@ function Pool:join()
 end
 
 --- More or fewer workers. Those that go finish what they run first; nothing is lost.
----@param count integer  at least 1 and queuecount, at most 64 more than the pool began with
+---
+--- Raises START where no process can be made.
+---
+--- Example: `pool:resize(2 * aimp.cpu_count())`
+---@param count integer  workers: at least 1 and queuecount, at most 64 more than the pool began with
 function Pool:resize(count)
   guard.check_open(self, 1)
   check.arg(1, "pool:resize", 1, count, "integer")
