@@ -45,8 +45,8 @@ local start_method = "forkserver"
 local pool_count = 0
 
 --- How workers of the pools made from now on are started: "forkserver", the default, forks them from one
---- process that is started with the first pool, which takes about a millisecond a worker; "spawn" executes
---- each anew. "fork" is the same as "forkserver".
+--- process that is started with the first pool; "spawn" executes each anew. "fork" is the same as
+--- "forkserver".
 ---
 --- Raises nothing but misuse.
 ---
