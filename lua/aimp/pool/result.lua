@@ -18,8 +18,13 @@ local wire = require("aimp.pool.wire")
 local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
 local FAILED, MISSING = store_module.FAILED, store_module.MISSING
 
+--- What `pool:map` and `pool:starmap` give: awaited it is a list, iterated a stream. A stream is at most
+--- `window` items ahead of its consumer, so input without an end is no problem. One that is dropped
+--- half-way runs on: cancel it.
 ---@class aimp.PoolResult
----@operator call: any
+---@field private start function
+---@field private pull function
+---@field private unbind_window function
 local PoolResult = {}
 PoolResult.__index = PoolResult
 
@@ -61,11 +66,13 @@ end
 
 -- ---- what the backend tells ----
 
+---@private
 function PoolResult:settled(index, count)
   self.in_flight = self.in_flight - count
   self.job.tickets:settle(index, count)
 end
 
+---@private
 function PoolResult:on_result(event, receiver)
   local index, count = tonumber(event.index), event.count
   self:settled(index, count)
@@ -86,6 +93,7 @@ function PoolResult:on_result(event, receiver)
   self:progressed()
 end
 
+---@private
 function PoolResult:on_failed(index, count, err)
   self:settled(index, count)
   if not self.failure then
@@ -94,12 +102,14 @@ function PoolResult:on_failed(index, count, err)
   self:progressed()
 end
 
+---@private
 function PoolResult:on_abandoned(err)
   self.in_flight = 0
   self.job.tickets:settle_all()
   self:fail(err)
 end
 
+---@private
 function PoolResult:items_failed(index, count, err)
   err.item = index + 1
   for i = index, index + count - 1 do
@@ -111,16 +121,19 @@ function PoolResult:items_failed(index, count, err)
   end
 end
 
+---@private
 function PoolResult:progressed()
   self:pull()
   self:finish_if_done()
   self:settle_waiters()
 end
 
+---@private
 function PoolResult:is_done()
   return self.ended and self.in_flight == 0 and not self.feeder
 end
 
+---@private
 function PoolResult:finish_if_done()
   if self.in_flight == 0 and self.owner and (self.failure or self:is_done()) then
     self.backend:remove_owner(self.owner)
@@ -130,6 +143,7 @@ function PoolResult:finish_if_done()
 end
 
 --- Ends it: nothing more is pulled, what is queued is taken back, waiting calls raise.
+---@private
 function PoolResult:fail(err)
   if self.failure then
     return
@@ -146,6 +160,7 @@ end
 
 -- ---- waiting ----
 
+---@private
 function PoolResult:settle_waiters()
   local waiters = self.waiters
   self.waiters = waiters[1] and {} or waiters
@@ -178,10 +193,15 @@ local function raise(self)
   error(err, 0)
 end
 
---- Waits for all results. The first failure raises and cancels the rest; its field `item` tells which it
---- was. May be called again.
+--- Waits for all results. May be called again, but not after an iteration has taken some of them.
+---
+--- Raises the first failure, an error of `pool:apply` whose field `item` is the place of the item that
+--- failed, and cancels the rest. What the iterator of the items raises comes in the same way; CLOSED means
+--- that the pool ended.
+---
+--- Example: `local sizes = pool:map(measure, paths):await()`
 ---@async
----@return any[] values  the first value of each call, with field n
+---@return any[] values  the first value of each call in the order of the items; field n is how many
 function PoolResult:await()
   local f = fiber.waiter(1, "result:await()")
   if self.consumed > 0 and not self.is_awaited and not self.failure then
@@ -233,9 +253,18 @@ local function give(self, index)
   return index + 1, value
 end
 
---- One step of `for i, value… in result do`. Raises the failure of an item in its turn, and cancels the rest.
+--- Iterates over the results as a stream: in the order of the items, or of completion after `unordered`.
+--- Each step waits for one.
+---
+--- Raises the failure of an item in its turn, and cancels the rest; CLOSED when the pool ended before the
+--- input was read.
+---
+--- Example:
+---     for i, size, pid in pool:map(measure, paths) do
+---       print(paths[i], size, pid)
+---     end
 ---@async
----@return integer? index  of the item, from 1; nil at the end
+---@return integer? index  place of the item, from 1; nil at the end
 ---@return any ...         all values of its call
 function PoolResult:__call()
   local f = fiber.waiter(1, "iterating over a map's results")
@@ -257,17 +286,35 @@ function PoolResult:__call()
   end
 end
 
---- The same stream in order of completion.
----@return aimp.PoolResult
+--- The same stream in the order of completion: an item that takes long holds up no other.
+---
+--- Raises nothing.
+---
+--- Example:
+---     for i, value in pool:map(work, items):unordered() do
+---       print(items[i], value)
+---     end
+---@return aimp.PoolResult self
 function PoolResult:unordered()
   self.is_unordered = true
   self.store:track_arrivals(self.pulled - 1)
   return self
 end
 
---- Stops it: queued items are taken back, running ones cancelled, buffered results freed. Waiting calls
---- and later ones raise CANCELLED.
----@param reason? string
+--- Stops it: queued items are taken back, running ones cancelled, buffered results freed. Calls that wait
+--- for it, and later ones, raise CANCELLED. Does nothing where all is done.
+---
+--- Raises nothing.
+---
+--- Example:
+---     local result = pool:map(search, places)
+---     for _, found in result:unordered() do
+---       if found then
+---         result:cancel()
+---         break
+---       end
+---     end
+---@param reason? string  the error's message
 function PoolResult:cancel(reason)
   if self:is_done() then
     return
