@@ -100,6 +100,61 @@ describe("aimp.with", function()
     assert.equal(2, closed)
   end)
 
+  in_task("acquires and releases what has no close but these", function()
+    local log = {}
+    local object = {
+      acquire = function() log[#log + 1] = "acquire" end,
+      release = function() log[#log + 1] = "release" end,
+    }
+    assert.equal(5, aimp.with(object, function(o)
+      assert.equal(object, o)
+      log[#log + 1] = "inside"
+      return 5
+    end))
+    assert.same({ "acquire", "inside", "release" }, log)
+    local ok, err = pcall(aimp.with, object, function() error("boom", 0) end)
+    assert.is_false(ok)
+    assert.equal("boom", err)
+    assert.same({ "acquire", "release" }, { log[4], log[5] })
+    object.close = function() log[#log + 1] = "close" end
+    aimp.with(object, function() end)
+    assert.same({ "close" }, { log[6], log[7] })
+  end)
+
+  in_task("does not release what it did not acquire", function()
+    local released = false
+    local object = {
+      acquire = function() error("not now", 0) end,
+      release = function() released = true end,
+    }
+    local ok, err = pcall(aimp.with, object, function() error("must not be called") end)
+    assert.is_false(ok)
+    assert.equal("not now", err)
+    assert.is_false(released)
+  end)
+
+  in_task("raises an error of release as it is; the first error wins", function()
+    local value = {}
+    local object = { acquire = function() end, release = function() error(value) end }
+    local ok, err = pcall(aimp.with, object, function() return 1 end)
+    assert.is_false(ok)
+    assert.equal(value, err)
+    ok, err = pcall(aimp.with, object, function() error("first", 0) end)
+    assert.is_false(ok)
+    assert.equal("first", err)
+  end)
+
+  in_task("leaves it to a class that wants to do it itself", function()
+    local class = {}
+    class.__index = class
+    class.close = error
+    function class.__aimp_with(object, fn)
+      return "before", fn(object), "after"
+    end
+    local object = setmetatable({}, class)
+    assert.same({ "before", object, "after" }, { aimp.with(object, function(o) return o end) })
+  end)
+
   in_task("refuses what has no close, or is no function", function()
     for _, bad in ipairs { 5, "x", {}, true } do
       local ok, message = pcall(function() aimp.with(bad, print) end)

@@ -1,0 +1,182 @@
+-- SPDX-License-Identifier: MIT
+local describe, it, assert = describe, it, require("luassert")
+
+local aimp = require("aimp")
+local support = require("spec.shared.sync_support")
+
+local failure, misuse, started, turns = support.failure, support.misuse, support.started, support.turns
+
+local function in_task(name, body)
+  it(name, support.task(body))
+end
+
+describe("a semaphore", function()
+  in_task("gives permits and takes them back", function()
+    local semaphore = aimp.Semaphore({ value = 2 })
+    assert.equal(2, semaphore:value())
+    assert.is_true(semaphore:acquire())
+    assert.is_true(semaphore:acquire(0))
+    assert.equal(0, semaphore:value())
+    failure("TIMEOUT", semaphore.acquire, semaphore, 0)
+    semaphore:release()
+    assert.equal(1, semaphore:value())
+    semaphore:acquire()
+    semaphore:release(2)
+    assert.equal(2, semaphore:value())
+  end)
+
+  in_task("has one permit by default", function()
+    assert.equal(1, aimp.Semaphore():value())
+  end)
+
+  in_task("lets so many in at once", function()
+    local semaphore, inside, most = aimp.Semaphore({ value = 3 }), 0, 0
+    local tasks = {}
+    for i = 1, 20 do
+      tasks[i] = aimp.spawn(function()
+        semaphore:acquire()
+        inside = inside + 1
+        most = math.max(most, inside)
+        aimp.sleep(0)
+        inside = inside - 1
+        semaphore:release()
+      end)
+    end
+    aimp.gather(tasks)
+    assert.equal(3, most)
+    assert.equal(3, semaphore:value())
+  end)
+
+  in_task("serves those who wait in their order; nobody overtakes them", function()
+    local semaphore, order = aimp.Semaphore({ value = 2 }), {}
+    semaphore:acquire()
+    semaphore:acquire()
+    local tasks = {}
+    for i = 1, 3 do
+      tasks[i] = started(function()
+        semaphore:acquire()
+        order[#order + 1] = i
+      end)
+    end
+    semaphore:release(2)
+    failure("TIMEOUT", semaphore.acquire, semaphore, 0)
+    turns()
+    assert.same({ 1, 2 }, order)
+    assert.is_false(tasks[3]:done())
+    semaphore:release()
+    tasks[3]:await()
+    assert.equal(0, semaphore:value())
+  end)
+
+  in_task("is not waited for longer than asked, nor for who was cancelled", function()
+    local semaphore, clock = aimp.Semaphore(), support.fake_clock()
+    semaphore:acquire()
+    local late = started(semaphore.acquire, semaphore, 2)
+    local gone = started(semaphore.acquire, semaphore)
+    local patient = started(semaphore.acquire, semaphore)
+    clock.advance(2)
+    clock.restore()
+    assert.matches("waited 2 s for a permit of a semaphore", failure("TIMEOUT", late.await, late).message)
+    gone:cancel()
+    semaphore:release()
+    assert.is_true(patient:await())
+    failure("CANCELLED", gone.await, gone)
+    semaphore:release()
+    assert.equal(1, semaphore:value())
+  end)
+
+  in_task("refuses to be released more often than it was acquired", function()
+    local semaphore = aimp.Semaphore({ value = 2 })
+    misuse("semaphore:release: 1 of its permits, but this process holds 0; released twice%?",
+      function() semaphore:release() end)
+    semaphore:acquire()
+    misuse("2 of its permits, but this process holds 1", function() semaphore:release(2) end)
+    assert.equal(1, semaphore:value())
+    semaphore:release()
+    misuse("holds 0", function() semaphore:release() end)
+    assert.equal(2, semaphore:value())
+  end)
+
+  in_task("refuses a permit that another process holds", function()
+    local semaphore = aimp.Semaphore({ value = 2 })
+    semaphore._core:acquire("a process", nil, 1)
+    misuse("but this process holds 0", function() semaphore:release() end)
+    assert.is_string(semaphore._core:release("another process", 1))
+    assert.is_nil(semaphore._core:release("a process", 1))
+    assert.equal(2, semaphore:value())
+  end)
+
+  in_task("gets back what a process held that is gone", function()
+    local semaphore = aimp.Semaphore({ value = 3 })
+    semaphore:acquire()
+    semaphore._core:acquire("a process", nil, 1)
+    semaphore._core:acquire("a process", nil, 1)
+    local first, second = started(semaphore.acquire, semaphore), started(semaphore.acquire, semaphore)
+    local third = started(semaphore.acquire, semaphore)
+    semaphore._core:client_gone("another process")
+    assert.is_false(first:done())
+    semaphore._core:client_gone("a process")
+    semaphore._core:client_gone("a process")
+    assert.is_true(first:await())
+    assert.is_true(second:await())
+    assert.is_false(third:done())
+    semaphore:release(3)
+    third:await()
+    assert.equal(2, semaphore:value())
+  end)
+
+  in_task("carries signals when it is not bounded", function()
+    local semaphore = aimp.Semaphore({ value = 0, bounded = false })
+    assert.equal(0, semaphore:value())
+    local waiting = started(semaphore.acquire, semaphore)
+    semaphore:release()
+    assert.is_true(waiting:await())
+    semaphore:release(5)
+    assert.equal(5, semaphore:value())
+    semaphore._core:acquire("a process", nil, 1)
+    semaphore._core:client_gone("a process") -- its signal is used up
+    assert.equal(4, semaphore:value())
+  end)
+
+  in_task("is released after a function, whatever happens", function()
+    local semaphore = aimp.Semaphore()
+    local a, b = semaphore:with(function(...)
+      assert.equal(0, semaphore:value())
+      return ...
+    end, 1, 2)
+    assert.same({ 1, 2 }, { a, b })
+    assert.is_false(pcall(semaphore.with, semaphore, error))
+    local task = started(semaphore.with, semaphore, aimp.sleep, 100)
+    assert.equal(0, semaphore:value())
+    task:cancel()
+    failure("CANCELLED", task.await, task)
+    assert.equal(3, aimp.with(semaphore, function(given)
+      assert.equal(semaphore, given)
+      assert.equal(0, semaphore:value())
+      return 3
+    end))
+    assert.equal(1, semaphore:value())
+  end)
+
+  in_task("refuses misuse at the caller's line", function()
+    local semaphore = aimp.Semaphore()
+    misuse("nobody could ever acquire a bounded semaphore with value = 0; .*bounded = false",
+      function() aimp.Semaphore({ value = 0 }) end)
+    misuse("option 'value' must be at least 0, got %-1", function() aimp.Semaphore({ value = -1 }) end)
+    misuse("option 'value' must be an integer, got 1.5", function() aimp.Semaphore({ value = 1.5 }) end)
+    misuse("unknown option 'valu', did you mean 'value'%?", function() aimp.Semaphore({ valu = 1 }) end)
+    misuse("bad argument #1 to 'semaphore:acquire'", function() semaphore:acquire(0 / 0) end)
+    misuse("bad argument #1 to 'semaphore:release' %(expected an int", function() semaphore:release("1") end)
+    for _, n in ipairs({ 0, -1, 2 ^ 31 + 1 }) do
+      misuse("semaphore:release: the number of permits must be 1 to 2%^31, got", function()
+        semaphore:release(n)
+      end)
+    end
+    misuse("bad argument #1 to 'semaphore:with' %(expected a function", function() semaphore:with(5) end)
+    support.assert_needs_self(semaphore, "semaphore", { "acquire", "release", "value", "with" })
+    support.assert_needs_task("semaphore:acquire needs a running task", function() semaphore:acquire() end)
+    support.assert_needs_task("semaphore:with needs a running task", function() semaphore:with(print) end)
+    assert.equal(1, semaphore:value())
+    assert.equal("aimp.Semaphore", tostring(semaphore))
+  end)
+end)
