@@ -82,8 +82,7 @@ end
 ---       print(names[i], #page)
 ---     end
 ---@param fn function             may wait
----@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator, which may wait and is read as
----  there is room
+---@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator, which may wait
 ---@param opts? aimp.MapOptions   see there
 ---@return aimp.PoolResult
 function Pool:map(fn, items, opts)
