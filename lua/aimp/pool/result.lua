@@ -19,8 +19,8 @@ local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
 local FAILED, MISSING = store_module.FAILED, store_module.MISSING
 
 --- What `pool:map` and `pool:starmap` give: awaited it is a list, iterated a stream. A stream is at most
---- `window` items ahead of its consumer, so input without an end is no problem. One that is dropped
---- half-way runs on: cancel it.
+--- `window` items ahead of its consumer, so the input may have no end. Who leaves an iteration
+--- early frees the rest with `cancel`.
 ---@class aimp.PoolResult
 ---@field private start function
 ---@field private pull function
