@@ -28,21 +28,24 @@ local function scheduler_fault(value)
   end
 end
 
+--- What `aimp.Pool` may be told.
 ---@class aimp.PoolOptions
----@field processes? integer          workers; default aimp.cpu_count()
----@field initializer? function       called once in each worker, with initargs; may wait
----@field initargs? any[]
----@field finalizer? function         called in a worker that ends in order; may wait
----@field maxtasksperchild? integer   a worker is replaced after so many tasks, exactly; 0: never
----@field childconcurrency? integer   tasks that one worker runs at once; default 16
----@field queuecount? integer         queues between the pool and its workers; default 1
----@field scheduler? "round_robin"|"least_loaded"|aimp.Scheduler  default "round_robin"
----@field loop_initializer? fun(uv)   called in each worker before the initializer, with luv
----@field exception_handler? fun(err) called in the worker with the original error of a task
----@field start_method? string        "forkserver" (default; "fork" is the same) or "spawn"
----@field name? string                for messages
----@field timeout? number             seconds a task may take from its start; default none
----@field retries? integer            times a task runs again after its worker died; default 0
+---@field processes? integer         workers, 1 to 1024; default aimp.cpu_count()
+---@field initializer? function      called once in each worker before its first task, with initargs; may wait
+---@field initargs? any[]            a list of arguments, with field n where it holds nils; default: none
+---@field finalizer? function        called in a worker that ends in order; may wait
+---@field maxtasksperchild? integer  a worker is replaced after so many tasks, exactly; default 0: never
+---@field childconcurrency? integer  tasks that one worker runs at once; default 16
+---@field queuecount? integer        queues between the pool and its workers, at most as many as those; default 1
+---@field scheduler? "round_robin"|"least_loaded"|aimp.Scheduler  which queue a task goes to: by turns, the one with
+---  the fewest tasks for each of its workers, or by an object of one's own; default "round_robin"
+---@field loop_initializer? fun(uv: table)  called in each worker before the initializer, with luv
+---@field exception_handler? fun(err: any)  called in the worker with what a task raised there; may wait
+---@field start_method? "forkserver"|"fork"|"spawn"  default: that of aimp.set_start_method
+---@field name? string               for messages; default "pool"
+---@field timeout? number            seconds that a task may take from its start in a worker: then it is cancelled
+---  there, and if it does not end within a second its worker is killed; default: no limit
+---@field retries? integer           times that a task runs again after its worker died; default 0
 local pool_schema = {
   processes = { type = "integer", min = 1, max = MAX_PROCESSES },
   initializer = { type = "callable" },
@@ -60,11 +63,12 @@ local pool_schema = {
   retries = { type = "integer", min = 0, max = 2 ^ 31, default = 0 },
 }
 
+--- What `pool:submit` may be told of one call.
 ---@class aimp.SubmitOptions
----@field timeout? number    seconds from the task's start; 0: none, also where the pool has one
----@field retries? integer   after WORKER_DIED only
----@field priority? integer  higher runs first; default 0
----@field key? any           tasks with the same key run in the same worker
+---@field timeout? number    seconds, as the pool's option; 0: no limit; default: the pool's
+---@field retries? integer   times that it runs again after WORKER_DIED; default: the pool's
+---@field priority? integer  tasks of a higher priority leave their queue first; default 0
+---@field key? any           tasks with the same key run in the same worker, while the pool keeps its size
 ---@field name? string       for messages
 local submit_schema = {
   timeout = { type = "seconds", max = 4e6 },
@@ -74,12 +78,13 @@ local submit_schema = {
   name = { type = "string" },
 }
 
+--- What `pool:map` and `pool:starmap` may be told.
 ---@class aimp.MapOptions
----@field chunksize? integer items a worker gets at once; default: about a millisecond's worth, measured
----@field timeout? number    seconds for each item
----@field retries? integer
----@field priority? integer
----@field window? integer    items that may be ahead of the consumer of a stream; default 16384
+---@field chunksize? integer  items that a worker gets at once; default: about a millisecond's worth, measured
+---@field timeout? number     seconds for each item, as the pool's option; 0: no limit; default: the pool's
+---@field retries? integer    times that an item runs again after WORKER_DIED; default: the pool's
+---@field priority? integer   items of a higher priority leave their queue first; default 0
+---@field window? integer     items that may be ahead of the consumer of a stream; default 16384
 local map_schema = {
   chunksize = { type = "integer", min = 1, max = 2 ^ 20 },
   timeout = { type = "seconds", max = 4e6 },
