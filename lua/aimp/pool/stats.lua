@@ -7,16 +7,17 @@ local C = aimp_ffi.C
 
 local M = {}
 
+--- One worker, in `pool:stats()`. An item of a map counts as one task.
 ---@class aimp.WorkerStats
----@field id integer
----@field pid? integer
----@field state string          "starting", "ready", "draining", …
----@field done integer          tasks with a result, also of earlier processes of this place
----@field failed integer        tasks lost with a process
----@field running integer       tasks that it has begun
----@field queued integer        tasks that it was sent and has not begun
----@field utilisation number    share of its life that it spent on tasks; above 1 when they overlap
----@field restarts integer
+---@field id integer           place in the pool, from 1
+---@field pid? integer         process id; nil while there is no process
+---@field state string         "starting", "ready", "draining" and so on
+---@field done integer         tasks that have ended here, those of earlier processes of this place included
+---@field failed integer       tasks that were lost with a process
+---@field running integer      tasks that it has begun
+---@field queued integer       tasks that it was sent and has not begun
+---@field utilisation number   share of its life that it spent on tasks; above 1 where they overlap
+---@field restarts integer     times that its process was replaced
 
 local function worker_stats(backend, worker, figures, now_ns)
   C.aimp_pool_slot_stats(backend.pool, worker.slot, figures)
@@ -38,19 +39,20 @@ local function percentiles(ns)
   return { p50 = tonumber(ns[0]) / 1e9, p90 = tonumber(ns[1]) / 1e9, p99 = tonumber(ns[2]) / 1e9 }
 end
 
+--- What `pool:stats()` tells. An item of a map counts as one task; counts are since the pool exists.
 ---@class aimp.PoolStats
----@field name string
----@field state string
----@field waiting integer      tasks in the queues
----@field outstanding integer  tasks at workers
----@field done integer         with a result or an error of their own, since the pool exists; as the next ones
----@field lost integer         with their worker, or killed for their timeout
----@field cancelled integer    before they began
----@field retried integer
----@field moved integer        taken back from one worker for another
----@field wait table           seconds in the queues: p50, p90, p99, within about a fifth
----@field run table            seconds in a worker: p50, p90, p99
----@field workers aimp.WorkerStats[]
+---@field name string          the pool's
+---@field state string         "open", "closing", "stopping", "terminating" or "closed"
+---@field waiting integer      tasks in the queues now
+---@field outstanding integer  tasks at workers now
+---@field done integer         tasks that ended with a result or an error of their own
+---@field lost integer         tasks that ended with their worker, or were killed for their timeout
+---@field cancelled integer    tasks that were cancelled before they began
+---@field retried integer      times that a task was begun again after its worker died
+---@field moved integer        tasks that were taken back from one worker for another
+---@field wait { p50: number, p90: number, p99: number }  percentiles of the seconds in the queues, within a fifth
+---@field run { p50: number, p90: number, p99: number }   percentiles of the seconds in a worker, within a fifth
+---@field workers aimp.WorkerStats[]  by place
 
 ---@param pool table aimp.Pool
 ---@return aimp.PoolStats
