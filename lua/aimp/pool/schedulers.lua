@@ -12,11 +12,14 @@ local fiber = require("aimp.fiber")
 
 local M = {}
 
----@class aimp.Scheduler   what the pool's option of that name may be
----@field register_queue fun(self, qid: integer)
----@field register_process fun(self, qid: integer)
----@field schedule_task fun(self, task_id: integer, fn: function, args: table): integer
----@field complete_task fun(self, task_id: integer)
+--- What the pool's option `scheduler` may be: an object that says which queue a task goes to. Queues are
+--- numbered from 1. A unit of a map, which is several items, is one task to it.
+---@class aimp.Scheduler
+---@field register_queue fun(self, qid: integer)    called once for each queue, before all else
+---@field register_process fun(self, qid: integer)  called once for each worker that serves the queue
+---@field schedule_task fun(self, task_id: integer, fn: function, args: table): integer  gives the queue for a call of
+---  fn; args is the list of its arguments with field n, or of a map's items
+---@field complete_task fun(self, task_id: integer)  the task has ended, however
 
 ---@class aimp.RoundRobin: aimp.Scheduler
 local RoundRobin = {}
