@@ -36,15 +36,16 @@ end
 ---@field finalizer? function        called in a worker that ends in order; may wait
 ---@field maxtasksperchild? integer  a worker is replaced after so many tasks, exactly; default 0: never
 ---@field childconcurrency? integer  tasks that one worker runs at once; default 16
----@field queuecount? integer        queues between the pool and its workers, at most as many as those; default 1
----@field scheduler? "round_robin"|"least_loaded"|aimp.Scheduler  which queue a task goes to: by turns, the one with
----  the fewest tasks for each of its workers, or by an object of one's own; default "round_robin"
+---@field queuecount? integer        queues between the pool and its workers, at most as many as those;
+---  default 1
+---@field scheduler? "round_robin"|"least_loaded"|aimp.Scheduler  which queue a task goes to: by turns, the
+---  one with the fewest tasks for each of its workers, or by an object of one's own; default "round_robin"
 ---@field loop_initializer? fun(uv: table)  called in each worker before the initializer, with luv
 ---@field exception_handler? fun(err: any)  called in the worker with what a task raised there; may wait
 ---@field start_method? "forkserver"|"fork"|"spawn"  default: that of aimp.set_start_method
 ---@field name? string               for messages; default "pool"
----@field timeout? number            seconds that a task may take from its start in a worker: then it is cancelled
----  there, and if it does not end within a second its worker is killed; default: no limit
+---@field timeout? number            seconds that a task may take from its start in a worker: then it is
+---  cancelled there, and if it does not end within a second its worker is killed; default: no limit
 ---@field retries? integer           times that a task runs again after its worker died; default 0
 local pool_schema = {
   processes = { type = "integer", min = 1, max = MAX_PROCESSES },
