@@ -50,8 +50,10 @@ end
 ---@field cancelled integer    tasks that were cancelled before they began
 ---@field retried integer      times that a task was begun again after its worker died
 ---@field moved integer        tasks that were taken back from one worker for another
----@field wait { p50: number, p90: number, p99: number }  percentiles of the seconds in the queues, within a fifth
----@field run { p50: number, p90: number, p99: number }   percentiles of the seconds in a worker, within a fifth
+---@field wait { p50: number, p90: number, p99: number }  percentiles of the seconds in the queues, within a
+---  fifth
+---@field run { p50: number, p90: number, p99: number }   percentiles of the seconds in a worker, within a
+---  fifth
 ---@field workers aimp.WorkerStats[]  by place
 
 ---@param pool table aimp.Pool
