@@ -17,8 +17,8 @@ local M = {}
 ---@class aimp.Scheduler
 ---@field register_queue fun(self, qid: integer)    called once for each queue, before all else
 ---@field register_process fun(self, qid: integer)  called once for each worker that serves the queue
----@field schedule_task fun(self, task_id: integer, fn: function, args: table): integer  gives the queue for a call of
----  fn; args is the list of its arguments with field n, or of a map's items
+---@field schedule_task fun(self, task_id: integer, fn: function, args: table): integer  gives the queue for
+---  a call of fn; args is the list of its arguments with field n, or of a map's items
 ---@field complete_task fun(self, task_id: integer)  the task has ended, however
 
 ---@class aimp.RoundRobin: aimp.Scheduler
