@@ -36,7 +36,7 @@ describe("the rockspec", function()
       words[#words + 1] = ("-D%s=%s"):format(name, value:gsub("%$%((%u+)%)", rock_dirs))
     end
     support.with_folder(function(folder)
-      local out = support.must('cmake -S . -B "$@" 2>&1', folder, unpack(words))
+      local out = support.must('cmake -G Ninja -S . -B "$@" 2>&1', folder, unpack(words))
       assert.is_nil(out:find("Warning", 1, true), out)
       local install = support.must('cat $(find "$1" -name cmake_install.cmake)', folder)
       local targets = {}
