@@ -15,6 +15,8 @@ local response_of = require("aimp.http.response")
 
 local M = {}
 
+--- Connections that are kept and used again, and defaults for the requests that use them. A session belongs
+--- to its process: a pool's workers each make one, in the initializer.
 ---@class aimp.http.Session
 ---@field _core any                                  core's session; false once closed
 ---@field _id integer
@@ -139,66 +141,105 @@ function M.call(fname, session, method, url, opts)
   return perform(session, f, request)
 end
 
---- All of these wait for the whole response and return it, whatever its status. A failure of the network, a
---- broken limit or a timeout raises an HTTP error; a session that is closed meanwhile, CLOSED.
+--- Asks for a URL with GET, and waits for the whole response.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `local page = api:get("https://example.org/", { timeout = 10 })`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:get(url, opts)
   local response = M.call("session:get", self, "GET", url, opts)
   return response
 end
 
+--- Asks for the headers alone, with HEAD.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `print(api:head("https://example.org/big.iso").headers["Content-Length"])`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:head(url, opts)
   local response = M.call("session:head", self, "HEAD", url, opts)
   return response
 end
 
+--- Sends a body with POST: the options' `body`, or `json`.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `local user = api:post("users", { json = { name = "Ada" } }):json()`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:post(url, opts)
   local response = M.call("session:post", self, "POST", url, opts)
   return response
 end
 
+--- Sends a body with PUT: the options' `body`, or `json`.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `api:put("notes/1", { body = text, headers = { ["Content-Type"] = "text/plain" } })`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:put(url, opts)
   local response = M.call("session:put", self, "PUT", url, opts)
   return response
 end
 
+--- Sends a body with PATCH: the options' `body`, or `json`.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `api:patch("users/7", { json = { name = "Grace" } })`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:patch(url, opts)
   local response = M.call("session:patch", self, "PATCH", url, opts)
   return response
 end
 
+--- Asks for the end of what the URL names, with DELETE.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `local status = api:delete("users/7").status`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.RequestOptions  see there
 ---@return aimp.http.Response
 function Session:delete(url, opts)
   local response = M.call("session:delete", self, "DELETE", url, opts)
   return response
 end
 
---- With any method: opts.method.
+--- A request with any method: the options' `method`.
+---
+--- Raises HTTP when the network fails, a limit is exceeded or the time is over, see aimp.http.Error; CLOSED
+--- when the session is closed meanwhile. A status of 4xx or 5xx is a response.
+---
+--- Example: `local dav = api:request("folder", { method = "PROPFIND", headers = { Depth = 1 } })`
 ---@async
----@param url string
----@param opts? aimp.http.RequestOptions
+---@param url string                       http:// or https://, or behind base_url
+---@param opts? aimp.http.AnyRequestOptions  see there
 ---@return aimp.http.Response
 function Session:request(url, opts)
   local response = M.call("session:request", self, nil, url, opts)
@@ -206,6 +247,10 @@ function Session:request(url, opts)
 end
 
 --- Closes the connections; requests that are under way raise CLOSED. Any number of times.
+---
+--- Raises nothing.
+---
+--- Example: `api:close()`
 function Session:close()
   local opened = self._core
   if not opened then
