@@ -6,14 +6,15 @@ local json = require("aimp.http.json")
 
 local M = {}
 
+--- What a request returns, whatever its status.
 ---@class aimp.http.Response
----@field status integer   200, 404, …
----@field reason string    the server's words for it; "" over HTTP/2, which has none
----@field headers aimp.http.Headers
----@field body? string     decompressed; nil when on_body took it
----@field url string       where it came from, after redirects
----@field method string    what it was asked with, after redirects
----@field elapsed number   seconds, from the call to the last byte
+---@field status integer             status code: 200, 404, …
+---@field reason string              the server's words for it; "" over HTTP/2, which has none
+---@field headers aimp.http.Headers  found by name, whatever its case
+---@field body? string               decompressed; nil when on_body took it
+---@field url string                 where it came from, after redirects
+---@field method string              what it was asked with, after redirects
+---@field elapsed number             seconds from the call to the last byte
 local Response = {}
 Response.__index = Response
 M.Response = Response
@@ -28,8 +29,12 @@ function M.new(fields)
   }, Response)
 end
 
---- The body, decoded. Raises DECODE when it is no JSON; a JSON null is cjson.null.
----@return any
+--- The body, decoded from JSON; a null is `cjson.null`. Needs the Lua module cjson.
+---
+--- Raises DECODE when the body is no JSON.
+---
+--- Example: `local user = http.get(url):json()`
+---@return any value
 function Response:json()
   local ok, value = json.decode(self.body or "")
   if not ok then
