@@ -10,11 +10,14 @@
 --- ```
 local M = {}
 
+--- The headers of a response: a plain table with lower-case names, so `pairs` works; looking up ignores
+--- case. A header that came more than once is joined with ", ".
 ---@class aimp.http.Headers
----@field [string] string
+---@field [string] string  a header's value
 local Headers = {}
 M.Headers = Headers
 
+---@class aimp.http.Headers
 local methods = {}
 
 --- What came, in order: name, value, name, value. Beside the object, so that `pairs` shows headers only.
@@ -28,9 +31,16 @@ function Headers.__index(self, name)
   return rawget(self, name:lower())
 end
 
---- All values of a header, in the order in which they came; empty when there is none.
----@param name string
----@return string[]
+--- All values of a header, in the order in which they came, which matters for Set-Cookie.
+---
+--- Raises nothing but misuse.
+---
+--- Example:
+---     for _, cookie in ipairs(response.headers:get_all("Set-Cookie")) do
+---       print(cookie)
+---     end
+---@param name string  in any case
+---@return string[] values  empty when there is none
 function methods:get_all(name)
   local list, values = lists[self] or {}, {}
   for i = 1, #list, 2 do
@@ -41,9 +51,13 @@ function methods:get_all(name)
   return values
 end
 
---- A header by its name, also one that is called as a method here.
----@param name string
----@return string?
+--- A header by its name, also one that is called as a method here ("get").
+---
+--- Raises nothing but misuse.
+---
+--- Example: `local kind = response.headers:get("Content-Type")`
+---@param name string  in any case
+---@return string? value  nil: there is none
 function methods:get(name)
   local values = self:get_all(name)
   return values[1] and table.concat(values, ", ")
