@@ -5,9 +5,10 @@ local url_of = require("aimp.http.url")
 
 local M = {}
 
+--- What a failed request raises: an error object with code HTTP.
 ---@class aimp.http.Error: aimp.Error
 ---@field url string         without user and password
----@field method string
+---@field method string      of the request
 ---@field curl_code? string  "COULDNT_CONNECT", …: curl's name without CURLE_; nil when aimp ended it
 
 --- Codes that the system's own word for the failure explains best.
