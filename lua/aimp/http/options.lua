@@ -43,16 +43,19 @@ local function path_fault(value)
   end
 end
 
+--- What `http.Session` may be told: defaults of its requests, which can be told otherwise.
 ---@class aimp.http.SessionOptions
----@field timeout? number          seconds for a request with its redirects; default 300; math.huge: none
----@field connect_timeout? number  seconds for connecting, TLS included; default 30
----@field headers? table           sent with each request
----@field max_connections? integer more requests wait for one that is free; default 0: no limit
----@field base_url? string         put before a URL that has no scheme
----@field max_body? integer        bytes of a body, decompressed; default 64 MiB, with on_body no limit
----@field redirects? integer       followed at most; default 10; 0: none
----@field verify? boolean          certificates; default true
----@field ca_file? string          certificates of the authorities to trust, PEM; default: the system's
+---@field timeout? number           seconds for a request with its redirects; math.huge: no limit; default 300
+---@field connect_timeout? number   seconds for connecting, TLS included; default 30
+---@field headers? table<string, string|number|false|(string|number)[]>  sent with each request; false: not
+---  even aimp's or curl's own
+---@field max_connections? integer  connections at once, for which further requests wait; default 0: no limit
+---@field base_url? string          put before a URL that has no scheme
+---@field max_body? integer         bytes of a body, decompressed; default 64 MiB, no limit with on_body
+---@field redirects? integer        redirects that are followed at most; 0: none is; default 10
+---@field verify? boolean           whether certificates are checked; default true
+---@field ca_file? string           a file with the certificates of authorities to trust, PEM; default: the
+---  system's
 local session_schema = {
   timeout = { type = "number", default = 300, check = seconds_fault },
   connect_timeout = { type = "number", default = 30, check = seconds_fault },
@@ -65,19 +68,21 @@ local session_schema = {
   ca_file = { type = "string", check = path_fault },
 }
 
+--- What a request may be told. Defaults are the session's; for functions of the module, those of a session
+--- that was told nothing.
 ---@class aimp.http.RequestOptions
----@field headers? table<string, string|number|false|(string|number)[]>  false: not even the session's
----@field query? table<string, any>      added to the URL, encoded; a list gives a name several times
----@field body? string
----@field json? any                      sent as JSON; needs lua-cjson
----@field timeout? number                this and the next five: as in the session, which has the defaults
----@field connect_timeout? number
----@field max_body? integer
----@field redirects? integer
----@field verify? boolean
----@field ca_file? string
----@field on_body? fun(chunk: string)    gets the body piece by piece; may wait; an error ends the request
----@field method? string                 of http.request only; default "GET"
+---@field headers? table<string, string|number|false|(string|number)[]>  added to the session's; a list sends
+---  a name several times; false: not even the session's
+---@field query? table<string, any>    added to the URL, encoded; a list gives a name several times
+---@field body? string                 sent as it is; an empty one with POST, PUT and PATCH by default
+---@field json? any                    sent as JSON instead of a body; needs the Lua module cjson
+---@field timeout? number              seconds for all of it, redirects too; math.huge: no limit
+---@field connect_timeout? number      seconds for connecting, TLS included
+---@field max_body? integer            bytes of the response's body, decompressed; a longer one fails
+---@field redirects? integer           redirects that are followed at most; 0: none is
+---@field verify? boolean              whether certificates are checked
+---@field ca_file? string              a file with the certificates of authorities to trust, PEM
+---@field on_body? fun(chunk: string)  gets the body piece by piece; may wait; an error ends the request
 local request_schema = {
   headers = { type = "table", check = fields.fault },
   query = { type = "table", check = query_fault },
@@ -92,6 +97,9 @@ local request_schema = {
   on_body = { type = "callable" },
 }
 
+--- What `http.request` may be told besides what other requests may.
+---@class aimp.http.AnyRequestOptions: aimp.http.RequestOptions
+---@field method? string  in any case, but no CONNECT; default "GET"
 local any_method_schema = { method = { type = "string", default = "GET", check = method_fault } }
 for name, rule in each(request_schema) do
   any_method_schema[name] = rule
