@@ -31,7 +31,7 @@ describe("the Debian package", function()
       cd "$1"
       cpack -G DEB --config "$2/CPackConfig.cmake" -B "$1"]], folder, support.build)
     deb = support.must('echo "$1"/aimp_*.deb', folder):gsub("\n", "")
-    support.must('mkdir "$1/root" && dpkg-deb -x "$2" "$1/root"', folder, deb)
+    support.must('mkdir "$1/unpacked" && dpkg-deb -x "$2" "$1/unpacked"', folder, deb)
   end)
 
   teardown(function()
@@ -51,7 +51,7 @@ describe("the Debian package", function()
   it("needs the packages of every library that its programs are linked with", function()
     local depends, count = packages("Depends"), 0
     for library in support.must([[
-      readelf -d "$1/root/usr/bin/aimprun" "$1/root/usr/lib/lua/5.1/aimp/http/core.so"]], folder)
+      readelf -d "$1/unpacked/usr/bin/aimprun" "$1/unpacked/usr/lib/lua/5.1/aimp/http/core.so"]], folder)
       :gmatch("%(NEEDED%)[^%[]*%[([^%]]+)%]") do
       count = count + 1
       local owners = support.must('dpkg -S "*/$1"', library)
@@ -72,7 +72,7 @@ describe("the Debian package", function()
   end)
 
   it("has the documents where Debian looks for them", function()
-    local doc = folder .. "/root/usr/share/doc/aimp"
+    local doc = folder .. "/unpacked/usr/share/doc/aimp"
     assert.equal("README.md\nchangelog.Debian.gz\nchangelog.gz\ncopyright\n",
       support.must('cd "$1" && find . -maxdepth 1 -type f -printf "%f\\n" | LC_ALL=C sort', doc))
     support.must([[
@@ -103,18 +103,18 @@ describe("the Debian package", function()
   it("has no settings to keep, and runs nothing when it is installed", function()
     assert.equal("control\nmd5sums\n",
       support.must('dpkg-deb -e "$1" "$2/control" && ls "$2/control"', deb, folder))
-    support.must('cd "$1/root" && md5sum --quiet -c ../control/md5sums', folder)
+    support.must('cd "$1/unpacked" && md5sum --quiet -c ../control/md5sums', folder)
   end)
 
   it("runs when it is unpacked: a pool, HTTP, JSON", function()
-    support.assert_whole(folder .. "/root/usr")
-    local child = cli.run({ "--version" }, { program = folder .. "/root/usr/bin/aimprun" })
+    support.assert_whole(folder .. "/unpacked/usr")
+    local child = cli.run({ "--version" }, { program = folder .. "/unpacked/usr/bin/aimprun" })
     assert.equal(cli.run({ "--version" }).out, child.out)
   end)
 
   it("keeps line numbers in a package of their own", function()
     local sections = 'readelf -SW "$1"'
-    assert.is_nil(support.must(sections, folder .. "/root/usr/bin/aimprun"):find(" .debug_line ", 1, true))
+    assert.is_nil(support.must(sections, folder .. "/unpacked/usr/bin/aimprun"):find(" .debug_line ", 1, true))
     support.must('dpkg-deb -x "$1"/aimp-dbgsym_*.ddeb "$1/debug"', folder)
     local files = support.must('find "$1/debug/usr/lib/debug/.build-id" -name "*.debug"', folder)
     local count = 0
