@@ -97,7 +97,7 @@ end
 --- Makes a function that calls fn with its own arguments, again when that fails, and returns all its results.
 --- It can be called in a task, given to aimp.spawn, and sent to a pool, where all tries are the worker's.
 ---
---- The options' functions get error objects: whatever fn raised that is none is the `cause` of one with code
+--- The options' functions get error objects: what fn raised, if it is none, is the `cause` of one with code
 --- REMOTE. The last error is raised with its code, cause and traceback; `attempts` in it, and its message,
 --- say how many tries there were. CANCELLED is raised at once, as a task that is being cancelled has to end,
 --- and so is DEADLOCK.

@@ -69,6 +69,9 @@ local function start_map(self, fname, fn, items, opts, spread)
     tickets = schedulers.tickets(not self.single_queue and self.scheduler or nil),
   }, source, options)
   self.maps[result] = true
+  if options.progress then
+    result:_show_progress({ description = type(options.progress) == "string" and options.progress or nil })
+  end
   result:start()
   return result
 end

@@ -29,6 +29,10 @@ local function scheduler_fault(value)
 end
 
 --- What `aimp.Pool` may be told.
+local function progress_fault(value)
+  return type(value) ~= "boolean" and type(value) ~= "string" and "must be a label or true" or nil
+end
+
 ---@class aimp.PoolOptions
 ---@field processes? integer         workers, 1 to 1024; default aimp.cpu_count()
 ---@field initializer? function      called once in each worker before its first task, with initargs; may wait
@@ -86,12 +90,14 @@ local submit_schema = {
 ---@field retries? integer    times that an item runs again after WORKER_DIED; default: the pool's
 ---@field priority? integer   items of a higher priority leave their queue first; default 0
 ---@field window? integer     items that may be ahead of the consumer of a stream; default 16384
+---@field progress? boolean|string  a progress bar, with this label, while it is awaited or iterated over
 local map_schema = {
   chunksize = { type = "integer", min = 1, max = 2 ^ 20 },
   timeout = { type = "seconds", max = 4e6 },
   retries = { type = "integer", min = 0, max = 2 ^ 31 },
   priority = { type = "integer", min = -2 ^ 31, max = 2 ^ 31 - 1, default = 0 },
   window = { type = "integer", min = 1, max = 2 ^ 24, default = 16384 },
+  progress = { check = progress_fault },
 }
 
 ---@param opts any

@@ -58,6 +58,7 @@ function M.new(backend, job, source, options)
     ended = false,                 -- nothing more will be pulled
     waiters = {},                  -- fibers in await() or in an iteration
     consumer = nil, feeder = nil,  -- the fiber that iterated last, the one that reads the iterator
+    follower = nil,                -- shows how far it is
   }, PoolResult)
   C.aimp_chunker_init(self.chunker, supply.CHUNK_MAX)
   self.owner = backend:add_owner(self)
@@ -134,10 +135,17 @@ function PoolResult:is_done()
 end
 
 ---@private
+local function finish_progress(self)
+  if self.follower then
+    self.follower:finish()
+  end
+end
+
 function PoolResult:finish_if_done()
   if self.in_flight == 0 and self.owner and (self.failure or self:is_done()) then
     self.backend:remove_owner(self.owner)
     self.owner = nil
+    finish_progress(self)
     fiber.soon(self.backend.on_change) -- a pool that closes may have waited for this
   end
 end
@@ -150,6 +158,7 @@ function PoolResult:fail(err)
   end
   self.failure, self.failure_traceback = err, err.traceback
   self.ended, self.list = true, nil
+  finish_progress(self)
   supply.stop_feeder(self)
   if self.in_flight > 0 then
     self.backend:cancel_group(self.group)
@@ -214,6 +223,9 @@ function PoolResult:await()
   if self.first_error then
     self:fail(self.first_error)
   end
+  if self.follower then
+    self.follower:begin(self)
+  end
   self:pull()
   while not self.failure and not self:is_done() do
     wait(self, f, "the results of a map")
@@ -269,6 +281,9 @@ end
 function PoolResult:__call()
   local f = fiber.waiter(1, "iterating over a map's results")
   self.consumer = f
+  if self.follower then
+    self.follower:begin(self)
+  end
   while true do
     if self.failure then
       raise(self)
@@ -299,6 +314,12 @@ function PoolResult:unordered()
   self.is_unordered = true
   self.store:track_arrivals(self.pulled - 1)
   return self
+end
+
+--- Shows a progress bar while it is awaited or iterated over.
+---@param options aimp.ProgressOptions  checked
+function PoolResult:_show_progress(options)
+  self.follower = require("aimp.progress.follow").new(options)
 end
 
 --- Stops it: queued items are taken back, running ones cancelled, buffered results freed. Calls that wait
