@@ -19,6 +19,8 @@ aimp_install_target(aimprun RUNTIME DESTINATION bin)
 aimp_install_target(aimp_core_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp)
 aimp_install_target(aimp_http_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp/http)
 install(DIRECTORY lua/aimp DESTINATION ${AIMP_LUA_DIR} FILES_MATCHING PATTERN "*.lua")
+# For editors: the library of lua-language-server.
+install(DIRECTORY types DESTINATION share/aimp OPTIONAL)
 
 install(FILES docs/man/aimprun.1 DESTINATION share/man/man1)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${AIMP_DOC_DIR})

@@ -17,8 +17,9 @@ local function installed(fn)
   end)
 end
 
+-- Those of the folder, if there is one.
 local function files(folder, pattern)
-  return support.must('cd "$1" && find . -type f -path "$2" | sort', folder, pattern or "*")
+  return support.must('cd "$1" || exit 0; find . -type f -path "$2" | sort', folder, pattern or "*")
 end
 
 describe("the installation", function()
@@ -30,6 +31,7 @@ describe("the installation", function()
     installed(function(prefix)
       assert.equal(files("lua", "./aimp/*.lua"), files(prefix .. "/share/lua/5.1"))
       assert.equal(files("examples"), files(prefix .. "/share/doc/aimp/examples"))
+      assert.equal(files("types"), files(prefix .. "/share/aimp/types"))
       assert.equal(files("docs", "./[!m]*"), files(prefix .. "/share/doc/aimp", "./[!e]*/*"))
       assert.equal("./CHANGELOG.md\n./LICENSE\n./README.md\n",
         support.must('cd "$1" && find . -maxdepth 1 -name "[A-Z]*" | sort', prefix .. "/share/doc/aimp"))
