@@ -45,7 +45,8 @@ Exit status:
   1  an error                    143  SIGTERM
   2  wrong usage                 n    the script called os.exit(n)
 
-Environment, besides Lua's: http_proxy, https_proxy, no_proxy (aimp.http).
+Environment, besides Lua's: AIMP_PROGRESS=0 for no progress bars; http_proxy,
+https_proxy, no_proxy for aimp.http.
 
 Documentation: man aimprun; for the modules, share/doc/aimp beside the bin
 that aimprun is in.
