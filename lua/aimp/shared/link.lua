@@ -170,7 +170,7 @@ end
 --- A method of the core, and its results. With timeout 0 the core decides at once.
 ---@async
 function Link:call(stub, declaration, method, timeout, ...)
-  local f = fiber.waiter(3, declaration.name .. ":" .. method.name)
+  local f = fiber.waiter(2, declaration.name .. ":" .. method.name)
   if stub.is_gone then
     error(gone(declaration), 0)
   end
