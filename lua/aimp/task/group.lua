@@ -17,7 +17,7 @@ M.ANY = "any"             -- one has ended
 M.FAILURE = "failure"     -- one has failed or was cancelled
 M.EXCEPTION = "exception" -- one has failed
 
----@class aimp.TaskGroup
+---@class aimp.task.Awaited
 ---@field tasks aimp.Task[]
 ---@field first_failure aimp.Task|false  the first that failed or was cancelled, in order of time
 ---@field timed_out boolean
@@ -26,7 +26,7 @@ Group.__index = Group
 
 ---@param list aimp.Task[]
 ---@param mode string
----@return aimp.TaskGroup
+---@return aimp.task.Awaited
 function M.new(list, mode)
   local group = setmetatable({
     tasks = list, first_failure = false, timed_out = false,
