@@ -134,13 +134,13 @@ function PoolResult:is_done()
   return self.ended and self.in_flight == 0 and not self.feeder
 end
 
----@private
 local function finish_progress(self)
   if self.follower then
     self.follower:finish()
   end
 end
 
+---@private
 function PoolResult:finish_if_done()
   if self.in_flight == 0 and self.owner and (self.failure or self:is_done()) then
     self.backend:remove_owner(self.owner)
