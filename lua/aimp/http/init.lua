@@ -29,8 +29,9 @@ end
 ---
 --- Raises STATE where curl cannot be set up.
 ---
---- Example: `local api = http.Session({ base_url = "https://example.org/v1", headers = { Authorization =
---- token } })`
+--- Example:
+---     local api = http.Session({ base_url = "https://example.org/v1", headers = { Authorization = token } })
+---     local user = api:post("users", { json = { name = "Ada" } }):json()
 ---@param opts? aimp.http.SessionOptions  see there
 ---@return aimp.http.Session
 function M.Session(opts)
