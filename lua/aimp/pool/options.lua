@@ -28,7 +28,6 @@ local function scheduler_fault(value)
   end
 end
 
---- What `aimp.Pool` may be told.
 local function progress_fault(value)
   return type(value) ~= "boolean" and type(value) ~= "string" and "must be a label or true" or nil
 end
@@ -68,7 +67,6 @@ local pool_schema = {
   retries = { type = "integer", min = 0, max = 2 ^ 31, default = 0 },
 }
 
---- What `pool:submit` may be told of one call.
 ---@class aimp.SubmitOptions
 ---@field timeout? number    seconds, as the pool's option; 0: no limit; default: the pool's
 ---@field retries? integer   times that it runs again after WORKER_DIED; default: the pool's
@@ -83,7 +81,6 @@ local submit_schema = {
   name = { type = "string" },
 }
 
---- What `pool:map` and `pool:starmap` may be told.
 ---@class aimp.MapOptions
 ---@field chunksize? integer  items that a worker gets at once; default: about a millisecond's worth, measured
 ---@field timeout? number     seconds for each item, as the pool's option; 0: no limit; default: the pool's
