@@ -12,14 +12,12 @@ local M = {}
 
 local PENDING, DONE, CANCELLED = tasks.PENDING, tasks.DONE, tasks.CANCELLED
 
---- What `aimp.gather` may be told.
 ---@class aimp.GatherOptions
 ---@field return_exceptions? boolean  error objects take their place among the results; default false
 local gather_options = {
   return_exceptions = { type = "boolean", default = false },
 }
 
---- What `aimp.wait` may be told.
 ---@class aimp.WaitOptions
 ---@field timeout? number  seconds; when they are over, wait returns and cancels nothing; default: none
 ---@field return_when? "ALL_COMPLETED"|"FIRST_COMPLETED"|"FIRST_EXCEPTION"  all have ended; one has; one has
