@@ -5,13 +5,10 @@ local exports = require("aimp.shared.exports")
 
 local M = {}
 
-local function is_same(a, b)
-  return a[1] == b[1]
-end
-
-local function remove(list, name, values)
+-- Without `first` any hold that this method ends.
+local function remove(list, name, first)
   for i, hold in ipairs(list) do
-    if hold.undo == name and is_same(hold.values, values) then
+    if hold.undo == name and (first == nil or hold.values[1] == first) then
       return table.remove(list, i)
     end
   end
@@ -27,8 +24,12 @@ function M.note(entry, core, method, values, ...)
     entry.holds = entry.holds or {}
     if method.undo then
       table.insert(entry.holds, { undo = method.undo, values = values })
+    elseif method.ends then
+      for _ = 1, method.ends(unpack(values)) do
+        remove(entry.holds, method.name)
+      end
     else
-      remove(entry.holds, method.name, values)
+      remove(entry.holds, method.name, values[1])
     end
   end
   return ...

@@ -174,7 +174,9 @@ function Link:call(stub, declaration, method, timeout, ...)
   if stub.is_gone then
     error(gone(declaration), 0)
   end
-  fiber.raise_pending(f)
+  if method.waits then -- what takes back or releases is sent also by one who is being cancelled
+    fiber.raise_pending(f)
+  end
   local call = new_call(self, f, stub, declaration, method, timeout, ...)
   ask(self, method.op, stub.number, call.number, timeout == 0 and 1 or 0, select("#", ...), ...)
   self.calls[call.number] = call
