@@ -43,7 +43,7 @@ local function path_fault(value)
   end
 end
 
---- What `http.Session` may be told: defaults of its requests, which can be told otherwise.
+--- Defaults of the session's requests, each of which may say otherwise.
 ---@class aimp.http.SessionOptions
 ---@field timeout? number           seconds for a request with its redirects; math.huge: no limit; default 300
 ---@field connect_timeout? number   seconds for connecting, TLS included; default 30
@@ -97,7 +97,7 @@ local request_schema = {
   on_body = { type = "callable" },
 }
 
---- What `http.request` may be told besides what other requests may.
+--- Of `http.request`, besides those of other requests.
 ---@class aimp.http.AnyRequestOptions: aimp.http.RequestOptions
 ---@field method? string  in any case, but no CONNECT; default "GET"
 local any_method_schema = { method = { type = "string", default = "GET", check = method_fault } }
