@@ -7,6 +7,7 @@
 #include "proc/wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,32 @@
 struct launcher {
     int socket; /* owned */
     int epoll;  /* owned; holds the socket, see aimp__launcher_fd */
+    int spare;  /* owned; its number is for the pidfd that comes next; -1: not to be had */
     struct launcher_process process;
     bool is_ready;
     bool is_lost;
     struct aimp_error error; /* why; code 0 before */
     char exe[];
 };
+
+/* ---- a descriptor in reserve ---- */
+
+/* A worker without pidfd could not be signalled. So that there is room for the one that comes, a
+ * descriptor is held; the caller closes one of the request's (ctl_fd) when it has it, and that
+ * makes room for the next. */
+static bool hold_spare(struct launcher *launcher)
+{
+    if (launcher->spare < 0)
+        launcher->spare = fcntl(launcher->socket, F_DUPFD_CLOEXEC, 0);
+    return launcher->spare >= 0;
+}
+
+static void release_spare(struct launcher *launcher)
+{
+    if (launcher->spare >= 0)
+        close(launcher->spare);
+    launcher->spare = -1;
+}
 
 /* ---- open, close ---- */
 
@@ -54,7 +75,7 @@ static struct launcher *new_launcher(const char *exe)
     struct launcher *launcher = calloc(1, sizeof *launcher + size);
     if (!launcher)
         return NULL;
-    launcher->socket = launcher->epoll = -1;
+    launcher->socket = launcher->epoll = launcher->spare = -1;
     aimp__launcher_process_init(&launcher->process);
     memcpy(launcher->exe, exe, size);
     return launcher;
@@ -102,6 +123,7 @@ void aimp__launcher_close(struct launcher *launcher)
         close(launcher->epoll);
     if (launcher->socket >= 0)
         close(launcher->socket);
+    release_spare(launcher);
     aimp__launcher_process_end(&launcher->process, END_MS);
     free(launcher);
 }
@@ -134,6 +156,8 @@ int aimp__launcher_fork(struct launcher *launcher, const struct launch_request *
                                       request->peer_wake_fd};
     if (launcher->is_lost)
         return aimp__error_set(err, AIMP_ECLOSED, "the template process is gone");
+    if (!hold_spare(launcher))
+        return aimp__error_errno(err, "no descriptor is left for the worker's pidfd");
     return aimp__fdpass_send(launcher->socket, &launch, sizeof launch, fds, WIRE_LAUNCH_FDS, err);
 }
 
@@ -194,14 +218,27 @@ static int take_message(struct launcher *launcher, const union wire_message *mes
     return 1;
 }
 
+/* As aimp__fdpass_receive. */
+static int receive(struct launcher *launcher, union wire_message *message, int *pidfd,
+                   struct aimp_error *err)
+{
+    int fd_count = 1;
+    hold_spare(launcher);
+    release_spare(launcher);
+    int got =
+        aimp__fdpass_receive(launcher->socket, message, sizeof *message, pidfd, &fd_count, err);
+    if (fd_count == 0)
+        hold_spare(launcher);
+    return got;
+}
+
 int aimp__launcher_next(struct launcher *launcher, struct launch_event *event)
 {
     while (!launcher->is_lost) {
         union wire_message message = {0};
         struct aimp_error err = {0};
-        int pidfd = -1, fd_count = 1;
-        int got = aimp__fdpass_receive(launcher->socket, &message, sizeof message, &pidfd,
-                                       &fd_count, &err);
+        int pidfd = -1;
+        int got = receive(launcher, &message, &pidfd, &err);
         if (got == AIMP_EAGAIN)
             return 0;
         if (err.os_errno == ECONNRESET)

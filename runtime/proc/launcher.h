@@ -57,7 +57,8 @@ struct launch_event {
     uint32_t kind; /* enum launch_event_kind */
     uint32_t id;
     int32_t pid;
-    int32_t pidfd; /* -1 except LAUNCH_FORKED; there too if this process is out of descriptors */
+    int32_t pidfd; /* -1 except LAUNCH_FORKED; there too if this process is out of descriptors,
+                    * which it is not when the request's ctl_fd is closed at each LAUNCH_FORKED */
     int32_t status;
     int32_t max_rss_kib; /* LAUNCH_EXITED, for messages */
 };
@@ -71,7 +72,7 @@ pid_t aimp__launcher_pid(const struct launcher *launcher); /* the template's; -1
 /* Why it was lost; borrowed. */
 const struct aimp_error *aimp__launcher_error(const struct launcher *launcher);
 /* return: 0; AIMP_EAGAIN (socket full: try again when an event came); AIMP_ECLOSED (lost:
- * next tells); AIMP_ESYS */
+ * next tells); AIMP_ESYS, also when there is no room for the worker's pidfd */
 int aimp__launcher_fork(struct launcher *launcher, const struct launch_request *request,
                         struct aimp_error *err);
 /* 1: *event is filled; 0: nothing now. LAUNCH_LOST comes once, then 0. */

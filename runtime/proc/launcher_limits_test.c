@@ -253,6 +253,57 @@ static void test_descriptor_limit_of_host(void **state)
     aimp__launcher_close(launcher);
 }
 
+/* Opens all descriptors that there are; how many. */
+static int use_up(int *fds, int max)
+{
+    int count = 0;
+    while (count < max && (fds[count] = dup(STDERR_FILENO)) >= 0)
+        count++;
+    assert_in_range(count, 1, max - 1);
+    assert_int_equal(errno, EMFILE);
+    return count;
+}
+
+/* Requests that are under way when the last descriptor is used up still bring their pidfds, as each
+ * makes room for the next; further ones are refused. */
+static void test_no_descriptor_for_pidfds(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    struct helper_worker workers[COUNT];
+    int ctl_fds[COUNT], hoard[1024];
+    struct rlimit saved, limit;
+    struct launcher *launcher = aimp__helper_open();
+    expect_success(launcher);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(
+            aimp__helper_send(launcher, &workers[i], i, HELPER_WORKER(PLAY_PAUSE, 0), false), 0);
+        ctl_fds[i] = dup(STDERR_FILENO); /* stands for the request's, which the helper closed */
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    limit = saved;
+    limit.rlim_cur = 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int hoarded = use_up(hoard, 1024);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct launch_event event = aimp__helper_expect(launcher, LAUNCH_FORKED, i);
+        aimp__helper_forked(&workers[i], &event);
+        assert_true(workers[i].pidfd >= 0);
+        close(ctl_fds[i]);
+    }
+    hoard[hoarded++] = dup(STDERR_FILENO); /* what the last one made room for */
+    struct aimp_error err = {0};
+    const struct launch_request request = {.id = COUNT};
+    assert_int_equal(aimp__launcher_fork(launcher, &request, &err), AIMP_ESYS);
+    assert_int_equal(err.os_errno, EMFILE);
+    while (hoarded > 0)
+        close(hoard[--hoarded]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    for (uint32_t i = 0; i < COUNT; i++)
+        aimp__helper_drop(&workers[i]);
+    aimp__launcher_close(launcher);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -263,6 +314,7 @@ int main(int argc, char **argv)
         CASE(test_close_while_full),
         CASE(test_process_limit),
         CASE(test_no_pidfd),
+        CASE(test_no_descriptor_for_pidfds),
         CASE(test_descriptor_limit_of_template),
         CASE(test_descriptor_limit_of_host),
     };
