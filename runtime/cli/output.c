@@ -142,9 +142,11 @@ int aimp__output_finish(int status)
 {
     if (fflush(stdout) != 0)
         lost_errno = errno;
+    bool has_failed = lost_errno != 0 || ferror(stdout); /* stdio does not keep why */
     fflush(NULL);
-    if (lost_errno == 0 || status != 0)
+    if (!has_failed || status != 0)
         return status;
-    fprintf(stderr, "aimprun: cannot write to standard output: %s\n", strerror(lost_errno));
+    fprintf(stderr, "aimprun: cannot write to standard output: %s\n",
+            lost_errno != 0 ? strerror(lost_errno) : "a write failed");
     return 1;
 }

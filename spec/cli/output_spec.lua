@@ -119,6 +119,7 @@ describe("aimprun's standard output", function()
     assert.equal(1, child.status)
     assert.equal("aimprun: cannot write to standard output: No space left on device\n", child.err)
     assert.equal(1, shell('"$AIMPRUN" -e "io.write(1)" > /dev/full').status)
+    assert.equal(1, shell([["$AIMPRUN" -e 'io.write("line\n")' > /dev/full]]).status)
     assert.equal(7, shell('"$AIMPRUN" -e "print(1) os.exit(7)" > /dev/full').status)
   end)
 
