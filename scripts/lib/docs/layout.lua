@@ -1,0 +1,154 @@
+--- Lays the public API out on pages, in order.
+-- SPDX-License-Identifier: MIT
+local lists = require("scripts.lib.docs.lists")
+local types = require("scripts.lib.docs.types")
+
+local M = {}
+
+---@class docs.Item  what has a heading of its own on a page
+---@field kind "function"|"class"|"alias"|"value"
+---@field name string
+---@field file string
+---@field line integer
+---@field entry? docs.Entry
+---@field class? docs.PublicClass
+---@field doc? docs.Annotation  of aliases and values
+---@field page? docs.PageOf
+---@field place? integer        in the page's `from`
+
+---@class docs.PageOf
+---@field page docs.Page
+---@field items docs.Item[]
+
+local function add_module_items(items, module)
+  for _, entry in ipairs(module.entries) do
+    items[#items + 1] = { kind = "function", name = entry.name, file = entry.file, line = entry.line,
+      entry = entry }
+  end
+  for _, value in ipairs(module.values) do
+    items[#items + 1] = { kind = "value", name = value.name, file = module.path or "?", line = 0,
+      doc = value.doc }
+  end
+end
+
+-- Everything that is public, but for methods, which come with their class.
+local function items_of(model)
+  local items = {}
+  for _, module in ipairs(model.module_list) do
+    add_module_items(items, module)
+  end
+  for _, name in ipairs(lists.keys(model.classes)) do
+    local class = model.classes[name]
+    items[#items + 1] = { kind = "class", name = name, file = class.file, line = class.line, class = class }
+  end
+  for _, name in ipairs(lists.keys(model.used_aliases)) do
+    local alias = model.used_aliases[name]
+    items[#items + 1] = { kind = "alias", name = name, file = alias.file, line = 0, doc = alias.doc }
+  end
+  return items
+end
+
+-- How well an entry of `from` fits: a name, a file, a folder; the longest folder.
+local function fit(item, from)
+  if from == item.name then
+    return 1000
+  elseif from == item.file then
+    return 999
+  end
+  return from:sub(-1) == "/" and item.file:sub(1, #from) == from and #from or 0
+end
+
+local function find_page(item, pages)
+  local best, found, place = 0, nil, nil
+  for _, page in ipairs(pages) do
+    for i, from in ipairs(page.from) do
+      local points = fit(item, from)
+      if points > best then
+        best, found, place = points, page, i
+      end
+    end
+  end
+  return found, place
+end
+
+local function before(a, b)
+  if a.place ~= b.place then
+    return a.place < b.place
+  elseif a.file ~= b.file then
+    return a.file < b.file
+  elseif a.line ~= b.line then
+    return a.line < b.line
+  end
+  return a.name < b.name
+end
+
+-- Options come behind the function that takes them: it is what they are about.
+local function put_options_behind(items)
+  local moved, result = {}, {}
+  for _, item in ipairs(items) do
+    if item.kind == "class" and item.name:find("Options$") then
+      moved[item.name] = item
+    end
+  end
+  local function take(kind)
+    local found
+    types.each_name(kind, function(name)
+      found, moved[name] = moved[name] or found, nil
+    end)
+    return found
+  end
+  for _, item in ipairs(items) do
+    if not moved[item.name] then
+      result[#result + 1] = item
+      local entries = item.entry and { item.entry } or item.class and item.class.entries or {}
+      for _, entry in ipairs(entries) do
+        for _, value in ipairs(entry.doc.params) do
+          result[#result + 1] = take(value.kind)
+        end
+      end
+    end
+  end
+  for _, item in ipairs(items) do
+    result[#result + 1] = moved[item.name]
+  end
+  return result
+end
+
+local function report_unused(model, pages, used)
+  for _, page in ipairs(pages) do
+    for _, from in ipairs(page.from) do
+      if not used[page][from] then
+        model:report("scripts/lib/docs/pages.lua: page %s: nothing is from %s", page.name, from)
+      end
+    end
+  end
+end
+
+--- The pages with what is on them; what is on none is reported.
+---@param model docs.Model
+---@param pages docs.Page[]
+---@return docs.PageOf[]
+function M.lay_out(model, pages)
+  local result, of, used = {}, {}, {}
+  for _, page in ipairs(pages) do
+    of[page], used[page] = { page = page, items = {} }, {}
+    result[#result + 1] = of[page]
+  end
+  for _, item in ipairs(items_of(model)) do
+    local page, place = find_page(item, pages)
+    if page then
+      item.place, used[page][page.from[place]] = place, true
+      table.insert(of[page].items, item)
+    else
+      model:report("%s: %s is on no page of scripts/lib/docs/pages.lua", item.file, item.name)
+    end
+  end
+  report_unused(model, pages, used)
+  for _, page in ipairs(result) do
+    table.sort(page.items, before)
+    page.items = put_options_behind(page.items)
+  end
+  return result
+end
+
+return M
