@@ -6,7 +6,7 @@
 local ffi = require("ffi")
 local core = require("aimp.core")
 
-local FFI_VERSION = 2
+local FFI_VERSION = 3
 
 ffi.cdef([[
 struct aimp_error { int code; int os_errno; char text[256]; };
@@ -84,6 +84,8 @@ int aimp_pool_post(struct aimp_pool *pool, uint32_t slot, uint32_t kind, uint32_
                    const void *data, uint64_t len);
 int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, uint64_t needs);
 int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame, const void *data);
+int aimp_pool_send_fd(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
+                      const void *data, int fd);
 int aimp_pool_offer(struct aimp_pool *pool, uint32_t slot, uint32_t items, struct frame *frame,
                     const void *data);
 uint32_t aimp_pool_offer_take_back(struct aimp_pool *pool, uint32_t slot, uint32_t cell, uint32_t max);
@@ -116,10 +118,21 @@ void aimp_chunker_init(struct chunker *chunker, uint32_t max);
 uint32_t aimp_chunker_next(const struct chunker *chunker, double remaining, uint32_t workers);
 void aimp_chunker_observe(struct chunker *chunker, uint32_t items, uint64_t wall_ns);
 
+struct aimp_shm { void *address; uint64_t size; int32_t fd; };
+struct aimp_shm_array { uint32_t id; };
+int aimp_shm_create(struct aimp_shm *shm, uint64_t size, struct aimp_error *err);
+int aimp_shm_attach(struct aimp_shm *shm, int fd, struct aimp_error *err);
+int aimp_shm_map(struct aimp_shm *shm, struct aimp_error *err);
+void aimp_shm_unmap(struct aimp_shm *shm);
+void aimp_shm_close(struct aimp_shm *shm);
+uint64_t aimp_shm_add(void *cell, uint32_t size, uint64_t n);
+int aimp_shm_cas(void *cell, uint32_t size, uint64_t expected, uint64_t desired);
+
 int aimp_port_wake_fd(const struct aimp_port *port);
 int aimp_port_hangup_fd(const struct aimp_port *port);
 void aimp_port_drain_wake(struct aimp_port *port);
 int aimp_port_receive(struct aimp_port *port, struct frame *frame, const uint8_t **payload);
+int aimp_port_take_fd(struct aimp_port *port);
 int aimp_port_has_input(const struct aimp_port *port);
 uint32_t aimp_port_claim(struct aimp_port *port, uint32_t cell, uint32_t generation, uint32_t max,
                          uint32_t *item);

@@ -6,6 +6,6 @@
 #define AIMP_API __attribute__((visibility("default")))
 
 /* Changes whenever a function or struct that lua/aimp/ffi.lua declares changes. */
-#define AIMP_FFI_VERSION 2
+#define AIMP_FFI_VERSION 3
 
 #endif

@@ -3,6 +3,7 @@
 #include "lua/core.h"
 
 #include "os/cpus.h"
+#include "os/shm.h"
 #include "os/title.h"
 #include "proc/pool.h"
 #include "proc/port.h"
@@ -29,6 +30,7 @@ static const struct {
     {"sched_slot_stats", sizeof(struct sched_slot_stats)},
     {"sched_stats", sizeof(struct sched_stats)},
     {"chunker", sizeof(struct chunker)},
+    {"aimp_shm", sizeof(struct aimp_shm)},
 };
 
 /* ---- the launcher's exported names: launcher.h itself is private to C ---- */

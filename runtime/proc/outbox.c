@@ -39,15 +39,28 @@ static void free_entry(struct outbox_entry *entry)
     free(entry);
 }
 
+static int keep_fd(struct outbox *outbox, struct outbox_entry *entry, int fd,
+                   struct aimp_error *err)
+{
+    if (outbox->fd_count == OUTBOX_FDS_MAX)
+        return aimp__error_set(err, AIMP_EAGAIN, "too many descriptors wait for room");
+    entry->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (entry->fd < 0)
+        return aimp__error_errno(err, "cannot keep a descriptor until there is room for it");
+    outbox->fd_count++;
+    return AIMP_OK;
+}
+
 static int keep(struct outbox *outbox, const struct frame *frame, const void *payload, int fd,
                 struct aimp_error *err)
 {
     struct outbox_entry *entry = new_entry(frame, payload, err);
     if (!entry)
         return AIMP_ENOMEM;
-    if (fd >= 0 && (entry->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+    int rc = fd < 0 ? AIMP_OK : keep_fd(outbox, entry, fd, err);
+    if (rc != AIMP_OK) {
         free_entry(entry);
-        return aimp__error_errno(err, "cannot keep a descriptor until there is room for it");
+        return rc;
     }
     if (outbox->last)
         outbox->last->next = entry;
@@ -63,6 +76,7 @@ static void drop_first(struct outbox *outbox)
     outbox->first = entry->next;
     if (!outbox->first)
         outbox->last = NULL;
+    outbox->fd_count -= entry->fd >= 0;
     free_entry(entry);
 }
 

@@ -13,7 +13,11 @@
 struct outbox_entry;
 struct outbox {
     struct outbox_entry *first, *last;
+    unsigned fd_count; /* of those that wait */
 };
+
+/* A peer that asks for descriptors and does not take them must not use up this process's own. */
+#define OUTBOX_FDS_MAX 64u
 
 /* Sends the frame now, or keeps a copy behind those that wait.
  * return: 0; AIMP_ECORRUPT; AIMP_ENOMEM */
@@ -21,7 +25,8 @@ int aimp__outbox_send(struct outbox *outbox, struct channel *channel, const stru
                       const void *payload, struct aimp_error *err);
 
 /* The same with a descriptor (aimp__channel_send_fd), which is borrowed.
- * return: besides, AIMP_EINVAL; AIMP_ESYS: there is no descriptor for one that has to wait */
+ * return: besides, AIMP_EINVAL; AIMP_EAGAIN: OUTBOX_FDS_MAX of them wait already; AIMP_ESYS: there
+ * is no descriptor for one that has to wait */
 int aimp__outbox_send_fd(struct outbox *outbox, struct channel *channel, const struct frame *frame,
                          const void *payload, int fd, struct aimp_error *err);
 

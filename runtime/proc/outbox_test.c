@@ -144,6 +144,28 @@ static void test_too_long_a_payload_is_refused_before_it_waits(void **state)
     pair_close(&pair);
 }
 
+static void test_no_more_than_some_descriptors_wait(void **state)
+{
+    (void)state;
+    struct outbox outbox = {0};
+    struct pair pair;
+    pair_open(&pair, RING, ARENA, 1);
+    int opened = count_fds();
+    uint32_t first = fill_ring(pair.end[0]);
+    for (uint32_t i = 0; i < OUTBOX_FDS_MAX; i++)
+        assert_int_equal(post_file(&outbox, pair.end[0], first + i, 8), 0);
+    assert_int_equal(post_file(&outbox, pair.end[0], 0, 8), AIMP_EAGAIN);
+    assert_int_equal(count_fds(), opened + (int)OUTBOX_FDS_MAX);
+    assert_int_equal(post(&outbox, pair.end[0], first + OUTBOX_FDS_MAX, 8), 0);
+    expect_numbered(pair.end[1], 0, 8);
+    assert_int_equal(aimp__outbox_flush(&outbox, pair.end[0], NULL), 0);
+    assert_int_equal(post_file(&outbox, pair.end[0], 0, 8), 0); /* in the place of one that went */
+    assert_int_equal(post_file(&outbox, pair.end[0], 0, 8), AIMP_EAGAIN);
+    aimp__outbox_fini(&outbox);
+    assert_int_equal(count_fds(), opened);
+    pair_close(&pair);
+}
+
 /* At the limit of open files one that has to wait is refused; nothing else suffers. */
 static void test_a_descriptor_that_cannot_be_kept(void **state)
 {
@@ -175,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_order_is_kept),
         cmocka_unit_test(test_what_was_never_sent_is_closed),
         cmocka_unit_test(test_too_long_a_payload_is_refused_before_it_waits),
+        cmocka_unit_test(test_no_more_than_some_descriptors_wait),
         cmocka_unit_test(test_a_descriptor_that_cannot_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

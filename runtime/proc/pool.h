@@ -90,7 +90,7 @@ AIMP_API int aimp_pool_post_definitions(struct aimp_pool *pool, uint32_t slot, u
 AIMP_API int aimp_pool_send(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
                             const void *data);
 /* The same with a descriptor, which is borrowed, and at most CHANNEL_FD_PAYLOAD bytes.
- * return: besides, AIMP_ESYS, AIMP_ENOMEM: it has to wait, and cannot be kept until then */
+ * return: besides, AIMP_EAGAIN, AIMP_ESYS, AIMP_ENOMEM: it has to wait, and cannot be kept */
 AIMP_API int aimp_pool_send_fd(struct aimp_pool *pool, uint32_t slot, const struct frame *frame,
                                const void *data, int fd);
 /* Signals the slot's process; 0, or -errno (ESRCH: gone already, or not there yet). */

@@ -9,7 +9,7 @@ local band, rshift = bit.band, bit.rshift
 local M = {}
 
 -- ffi.typeinfo(id).info: the kind is in the top four bits, the id of the element type in the low 16.
-local NUMBER, STRUCT, POINTER, ARRAY, ENUM = 0, 1, 2, 3, 5
+local NUMBER, STRUCT, POINTER, ARRAY, VOID, ENUM, FUNCTION = 0, 1, 2, 3, 4, 5, 6
 local TYPEDEF, ATTRIBUTE, FIELD, BITFIELD, CONSTANT = 7, 8, 9, 10, 11
 local COMPLEX, VARIABLE_LENGTH = 0x04000000, 0x00100000
 
@@ -86,6 +86,40 @@ local function fault_of(info)
   end
   return "cdata with pointers"
 end
+
+-- ---- types, for others that keep values of them as bytes ----
+
+--- Whether it is a type, as ffi.typeof returns it, and no value.
+---@param value ffi.cdata*
+---@return boolean
+function M.is_type(value)
+  return is_type(value, tostring(ffi.typeof(value)):match("^ctype<(.*)>$"))
+end
+
+--- Why values of a type cannot be kept as bytes; nil: they can.
+---@param ctype ffi.ctype*
+---@return string?
+function M.fault_of_type(ctype)
+  local id = tonumber(ctype)
+  local info = ffi.typeinfo(id)
+  if rshift(info.info, 28) == VOID or rshift(info.info, 28) == FUNCTION then
+    return "no values"
+  elseif band(info.info, VARIABLE_LENGTH) ~= 0 then
+    return "variable length"
+  elseif not is_free_of_pointers(id) then
+    return "pointers"
+  end
+end
+
+--- The name by which another process finds a type that it has declared; nil: the type has none.
+---@param ctype ffi.ctype*
+---@return string?
+function M.name_of_type(ctype)
+  local name = name_of(ctype)
+  return is_nameable(name) and name or nil
+end
+
+-- ---- writing ----
 
 --- The name and the bytes of a value; for a type the bytes are false.
 ---@param value ffi.cdata*

@@ -176,6 +176,10 @@ local function visit_table(w, t)
 end
 
 local function visit_cdata(w, value)
+  local class = handles.class_of(value)
+  if class then
+    return begin_object(w, value, class, handles.method(class, "__aimp_send"))
+  end
   local name, bytes = cdata.write(value)
   if not name then
     refuse(value, bytes)

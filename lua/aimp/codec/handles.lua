@@ -2,7 +2,10 @@
 --- Classes that decide themselves how their objects travel: __aimp_send(self) gives a value, and
 --- __aimp_recv(value) makes the object again. They stand in the metatable, in its __index table, or in
 --- a class that this inherits from. Looked up without running metamethods.
+---
+--- All cdata have one metatable, so of aimp's own ctypes the class is registered here.
 local type, rawget, getmetatable = type, rawget, debug.getmetatable
+local typeof = require("ffi").typeof
 
 local M = {}
 
@@ -32,6 +35,21 @@ function M.method(metatable, name)
     return method
   end
   return find(rawget(metatable, "__index"), name)
+end
+
+local classes = {} -- of ctypes, by their number
+
+--- Makes a table with __aimp_send and __aimp_recv the class of the values of a ctype.
+---@param ctype ffi.ctype*
+---@param class table
+function M.register(ctype, class)
+  classes[tonumber(ctype)] = class
+end
+
+---@param value ffi.cdata*
+---@return table?
+function M.class_of(value)
+  return classes[tonumber(typeof(value))]
 end
 
 return M

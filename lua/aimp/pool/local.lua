@@ -111,6 +111,11 @@ local function new_client(self, slot)
       C.aimp_pool_send(self.pool, slot, frame, data)
       self:touch()
     end,
+    send_fd = function(frame, fd)
+      local rc = C.aimp_pool_send_fd(self.pool, slot, frame, nil, fd)
+      self:touch()
+      return rc == 0
+    end,
     pack = function(buf, n, ...)
       local format, needs = self.sender:pack(buf, n, ...)
       if needs and needs > 0 then

@@ -33,6 +33,7 @@ local all = setmetatable({}, { __mode = "k" })
 
 ---@class aimp.shared.Connection  the backend's way to the worker
 ---@field send fun(frame: ffi.cdata*, data, len: integer)
+---@field send_fd fun(frame: ffi.cdata*, fd: integer): boolean
 ---@field pack fun(buf, n: integer, ...): integer  format; makes sure that the worker can read it
 ---@field route aimp.shared.Route
 ---@field receiver table
@@ -67,16 +68,24 @@ local function keep_fresh(self)
   end
 end
 
---- Sends a frame whose payload is ready.
-function Client:post(op, number, request, flags, tag, data, len)
-  if self.is_gone then
-    return
-  end
+local function tell_frame(self, op, number, request, flags, tag, len)
   local frame = self.frame
   ffi.fill(frame, ffi.sizeof(frame))
   frame.kind, frame.flags, frame.fn, frame.first, frame.count = FRAME.TELL, flags, number, request, op
   frame.tag, frame.len = tag, len
-  self.connection.send(frame, data)
+  return frame
+end
+
+--- Sends a frame whose payload is ready.
+function Client:post(op, number, request, flags, tag, data, len)
+  if not self.is_gone then
+    self.connection.send(tell_frame(self, op, number, request, flags, tag, len), data)
+  end
+end
+
+--- Sends a frame that is nothing but a descriptor, which is borrowed. False: it could not be sent.
+function Client:post_fd(op, number, fd)
+  return self.is_gone or self.connection.send_fd(tell_frame(self, op, number, 0, 0, 0, 0), fd)
 end
 
 local function tell(self, op, number, request, flags, n, ...)

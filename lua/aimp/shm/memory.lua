@@ -1,0 +1,259 @@
+--- The memory of a shared array: a shared object (aimp.shared) whose only business is its descriptor.
+---
+---   worker ── ATTACH ──► owner        A worker that gets a handle asks for the object, as for any other; the
+---   worker ◄─ DESCRIPTOR, fd ─┤       owner sends the descriptor before it answers. It has mostly come when
+---   worker ◄─ ATTACHED ───────┘       the array is used for the first time; that waits for it otherwise.
+---
+--- A process in the middle has a descriptor of its own, and passes that on to workers of its own pools. What
+--- did not come, as at the limit of open files, is asked for again with the next use.
+---
+--- An array is small for Lua's collector and large for the system, so the collector is run when much memory
+--- is held (`make_way`). Not here: elements (element.lua), what the user holds (init.lua).
+-- SPDX-License-Identifier: MIT
+local bit = require("bit")
+local ffi = require("ffi")
+local aimp_ffi = require("aimp.ffi")
+local errors = require("aimp.errors")
+local exports = require("aimp.shared.exports")
+local shared = require("aimp.shared")
+local spawn = require("aimp.task.spawn")
+local stubs = require("aimp.shared.stubs")
+local waiting = require("aimp.shared.waiting")
+
+local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
+
+local M = {}
+
+--- The frames of this class, both ways.
+local DESCRIPTOR = stubs.FIRST_OWN
+--- Bytes that may be mapped in addition to twice what was in use after the last collection.
+local PATIENCE = 64 * 2 ^ 20
+
+---@class aimp.shm.Memory  the front; `_core` is Core or, in other processes, Stub
+local Memory = {}
+Memory.__index = Memory
+Memory.__name = "aimp.shm.Memory"
+M.Class = Memory
+
+-- ---- blocks, and when to look for those that nobody uses ----
+
+local held, limit = 0, PATIENCE
+
+local function collect()
+  collectgarbage() -- the arrays …
+  collectgarbage() -- … and what they alone held
+end
+
+local function make_way(bytes)
+  if held + bytes > limit then
+    collect()
+    limit = 2 * (held + bytes) + PATIENCE
+  end
+end
+
+local function release(shm)
+  held = held - tonumber(shm.size)
+  C.aimp_shm_close(shm)
+end
+
+-- The block is freed with the object.
+local function adopt(shm)
+  held = held + tonumber(shm.size)
+  return ffi.gc(shm, release)
+end
+
+local function try(fn, ...)
+  local shm, err = ffi.new("struct aimp_shm"), ffi.new("struct aimp_error")
+  if fn(shm, ..., err) == 0 then
+    return shm
+  end
+  return nil, ffi.string(err.text)
+end
+
+local function create(bytes)
+  if bytes > 2 ^ 62 then
+    return nil, ("no machine has %g bytes"):format(bytes) -- and uint64_t might not, either
+  end
+  make_way(bytes)
+  local shm, fault = try(C.aimp_shm_create, bytes)
+  if not shm then
+    collect()
+    shm, fault = try(C.aimp_shm_create, bytes)
+  end
+  return shm and adopt(shm), fault
+end
+
+local function attach(fd)
+  local shm, fault = try(C.aimp_shm_attach, fd)
+  if shm then
+    make_way(tonumber(shm.size))
+    adopt(shm)
+  end
+  return shm, fault
+end
+
+local function close(shm)
+  ffi.gc(shm, nil)
+  release(shm)
+end
+
+local function mapped(shm)
+  local err = ffi.new("struct aimp_error")
+  if C.aimp_shm_map(shm, err) ~= 0 then
+    error(errors.new("STATE", "a shared array: " .. ffi.string(err.text)), 0)
+  end
+  return shm
+end
+
+-- ---- passing the descriptor ----
+
+local function number_of(core)
+  return exports.number_of(exports.front_of(core))
+end
+
+local function pass(core, client)
+  if not (core.shm and client:post_fd(DESCRIPTOR, number_of(core), core.shm.fd)) then
+    client:post(DESCRIPTOR, number_of(core), 0, FLAG_ERROR, 0, nil, 0)
+  end
+end
+
+-- ---- in the process that made it ----
+
+---@class aimp.shm.Core
+---@field shm ffi.cdata*          struct aimp_shm
+---@field element aimp.shm.Element
+---@field length integer
+---@field is_shared boolean       other processes may have it
+local Core = {}
+Core.__index = Core
+
+function Core:share()
+  self.is_shared = true
+end
+
+function Core:attached(client)
+  pass(self, client)
+end
+
+--- The block, mapped.
+function Core:open()
+  return mapped(self.shm)
+end
+
+--- This process needs it no more for now.
+function Core:close()
+  if self.is_shared then
+    C.aimp_shm_unmap(self.shm) -- the descriptor is for the others, and goes with the object
+  else
+    close(self.shm)
+  end
+end
+
+-- ---- in other processes ----
+
+---@class aimp.shm.Stub
+---@field shm? ffi.cdata*   once the descriptor came
+---@field fault? string     why the last one did not
+---@field is_asked boolean  it is on its way
+---@field arrival aimp.shared.Line
+---@field spelling string   of the elements
+---@field length integer
+local Stub = {}
+
+function Stub:init()
+  self.arrival, self.is_asked = waiting.new("a shared array"), true
+end
+
+function Stub:share()
+  self.is_shared = true
+end
+
+--- A DESCRIPTOR frame.
+function Stub:on_tell(_, frame)
+  local fd = C.aimp_port_take_fd(self.link.port)
+  self.is_asked, self.fault = false, nil
+  if bit.band(frame.flags, FLAG_ERROR) ~= 0 then
+    self.fault = "the process that has it cannot pass it on"
+  elseif fd < 0 then
+    self.fault = "it needs a file descriptor, and this process may open no more files"
+  elseif self.shm then
+    C.close(fd)
+  else
+    self.shm, self.fault = attach(fd)
+  end
+  self.arrival:wake_all()
+end
+
+local function await(self)
+  self.link:info(self, M.declaration) -- raises when the object is gone
+  if not self.shm and not self.is_asked then
+    self.is_asked = true
+    self.link:post(DESCRIPTOR, self.number, 0, 0, 0, nil, 0)
+  end
+  while self.is_asked do
+    self.arrival:wait()
+  end
+  if not self.shm then
+    error(errors.new("STATE", "a shared array: " .. self.fault), 0)
+  end
+end
+
+--- The block, mapped.
+---@async
+function Stub:open()
+  if not self.shm then
+    await(self)
+  end
+  return mapped(self.shm)
+end
+
+function Stub:close()
+  if self.shm and self.is_shared then
+    C.aimp_shm_unmap(self.shm)
+  elseif self.shm then
+    close(self.shm)
+    self.shm = nil
+  end
+end
+
+local function pass_later(self, client)
+  pcall(Stub.open, self)
+  pass(self, client)
+end
+
+--- For a worker of a pool of this process's own.
+function Stub:attached(client)
+  if self.shm then
+    pass(self, client)
+  else
+    spawn.spawn(pass_later, self, client)
+  end
+end
+
+M.declaration = {
+  name = "aimp.shm.array",
+  what = "a shared array",
+  class = Memory,
+  methods = {},
+  stub = Stub,
+  on_ask = function(core, client)
+    core:attached(client)
+  end,
+}
+shared.define(M.declaration)
+
+--- Zeroed memory for `length` elements, or why there is none.
+---@param element aimp.shm.Element
+---@param length integer
+---@return aimp.shm.Memory?
+---@return string? fault
+function M.new(element, length)
+  local shm, fault = create(length * element.size)
+  if not shm then
+    return nil, fault
+  end
+  local core = setmetatable({ shm = shm, element = element, length = length, is_shared = false }, Core)
+  return setmetatable({ _core = core }, Memory)
+end
+
+return M
