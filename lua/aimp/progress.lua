@@ -65,19 +65,30 @@ end
 
 -- ---- bars ----
 
-local function bar_of_list(list, options)
-  local count = list.n or #list
-  check.arg(2, "aimp.progress: the n of a list", 1, count, "integer")
+local function list_fault(list, count)
+  if type(count) ~= "number" or count < 0 or count % 1 ~= 0 then
+    return ("a list whose n is %s"):format(errors.describe(count))
+  end
   for i = 1, count do
     if list[i] == nil then -- the loop would end there
-      errors.raise_misuse(3, "bad argument #1 to 'aimp.progress' (item %d of %d is nil)", i, count)
+      return ("item %d of %d is nil"):format(i, count)
     end
+  end
+end
+
+local function bar_of_list(list, options)
+  local count = list.n or #list
+  local fault = list_fault(list, count)
+  if fault then
+    errors.raise_misuse(3, "bad argument #1 to 'aimp.progress' (%s)", fault)
   end
   options.total = options.total or count
   local i = 0
   return bars.new(options, function()
     i = i + 1
-    return list[i]
+    if i <= count then
+      return list[i]
+    end
   end)
 end
 

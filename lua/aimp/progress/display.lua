@@ -82,9 +82,8 @@ end
 
 --- Ends the bars that nobody wants to see any more.
 function Display:sweep()
-  for i = #self.meters, 1, -1 do
-    local meter = self.meters[i]
-    if meter and meter:is_gone() then
+  for _, meter in ipairs({ unpack(self.meters) }) do
+    if meter:is_gone() then
       self:remove(meter)
     end
   end
@@ -141,7 +140,37 @@ end
 
 local function finish_all()
   while current do
-    current:remove(current.meters[#current.meters])
+    current:remove(current.meters[1])
+  end
+end
+
+local function stop()
+  current = nil
+  uv.timer_stop(timer)
+  shutdown.off(finish_all)
+end
+
+-- A terminal without cursor movement is called "dumb". A worker has lines, as the parent's bars may be on the
+-- same terminal.
+local function is_for_bars()
+  if os.getenv("AIMP_PROGRESS") == "1" then
+    return true
+  end
+  local term = os.getenv("TERM")
+  return uv.guess_handle(2) == "tty" and term ~= nil and term ~= "" and term ~= "dumb"
+end
+
+--- What new bars are drawn on; specs put their own here.
+---@return aimp.progress.Output
+function M.new_output()
+  local context = package.loaded["aimp.worker.context"]
+  local is_worker = context ~= nil and context.id ~= nil
+  return require(not is_worker and is_for_bars() and "aimp.progress.terminal" or "aimp.progress.lines").new()
+end
+
+local function finish_all()
+  while current do
+    current:remove(current.meters[1])
   end
 end
 
@@ -168,7 +197,7 @@ local function choose_output()
 end
 
 local function start()
-  current = M.new(choose_output(), stop)
+  current = M.new(M.new_output(), stop)
   timer = timer or uv.new_timer()
   uv.timer_start(timer, TICK_MS, TICK_MS, on_timer)
   uv.unref(timer)
