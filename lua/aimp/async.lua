@@ -119,4 +119,21 @@ function M.await(fn, ...)
   return outcome(call) -- a tail call, which outcome's level counts on
 end
 
+--- Makes a function that waits of one that takes a callback as its last argument: calling it is `aimp.await`
+--- of that function. What it may raise is what `aimp.await` says.
+---
+--- Raises nothing but misuse.
+---
+--- Example:
+---     local stat = aimp.to_await(uv.fs_stat)
+---     print(stat("README.md").size)
+---@param fn function
+---@return fun(...): ...  waits
+function M.to_await(fn)
+  check.arg(1, "aimp.to_await", 1, fn, "callable")
+  return function(...)
+    return M.await(fn, ...) -- a tail call: misuse is at the line of who calls this
+  end
+end
+
 return M

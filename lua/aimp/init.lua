@@ -23,6 +23,7 @@ local M = {
   wait_for = gather.wait_for,
   timeout = gather.timeout,
   await = async.await,
+  to_await = async.to_await,
   with = with.with,
   now = loop.now,
   step = loop.step,
