@@ -147,10 +147,8 @@ describe("a task group", function()
     local f = require("aimp.fiber").current()
     local gate, before = support.gate(), f.cancels
     local err = failure(function(group)
-      group:spawn(function()
-        gate.open() -- the function is woken …
-        error("boom", 0) -- … before it would be cancelled
-      end)
+      group:spawn(error, "boom", 0)
+      aimp.spawn(gate.open) -- the function is woken before the group is told of the error
       gate.wait()
     end)
     assert.equal("boom", err.message)
@@ -316,6 +314,7 @@ describe("a task group", function()
     local whole = aimp.spawn(aimp.with, aimp.TaskGroup(), function(group)
       assert.equal(producer, group:add(producer))
       assert.equal(producer, group:add(producer))
+      assert.equal(1, group:count())
       local done = aimp.spawn(function() return 1 end)
       done:await()
       group:add(done)
