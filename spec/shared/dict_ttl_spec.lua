@@ -155,6 +155,15 @@ describe("an entry of aimp.Dict", function()
     assert.same({ { "a", true, 1 }, { "b", true, { 2 } }, { "b", false } }, log)
   end)
 
+  it("that had ended before is told to nobody who asks later", function()
+    local dict, log = new_dict({ initial = { k = 1 }, ttl = 1 }), {}
+    compute(1)
+    dict:on_change(function(key) log[#log + 1] = key end)
+    assert.is_false(dict:has("k"))
+    support.turns()
+    assert.same({}, log)
+  end)
+
   it("keeps the right order among thousands, whatever is said of them meanwhile", function()
     local dict, due, random = new_dict(), {}, 12345
     local function next_random(n)

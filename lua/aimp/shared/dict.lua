@@ -2,10 +2,6 @@
 ---
 --- Here: what users call. It checks arguments and calls the core (dict/core.lua), or the stub that stands for
 --- it in another process.
----
---- Keys are strings, numbers other than NaN, and booleans. Values are anything that can be sent, and are
---- copies: what was given may be changed afterwards, and so may what was got, in the owner's process too.
---- Every method is one step that no other process sees the half of.
 -- SPDX-License-Identifier: MIT
 local arguments = require("aimp.shared.dict.arguments")
 local changes = require("aimp.shared.dict.changes")
@@ -18,8 +14,13 @@ local LOCAL = shared.LOCAL
 
 local M = {}
 
---- A dictionary shared by processes. In the process that made it no method waits; in another each waits for
---- the answer, so it needs a running task there.
+--- A dictionary shared by processes. It lives in the process that made it, where no method waits. Sent to a
+--- worker, as an argument, in a table or as a captured variable, it is the same dictionary there; each
+--- method waits for the answer, so it needs a running task. What a method does nobody sees half done.
+---
+--- Keys are strings, numbers other than NaN, and booleans. Values are anything that can be sent, and they are
+--- copies, in the process that made it too: who changes a table that was stored, or that `get` gave, does not
+--- change the dictionary. Functions, classes and shared objects stay what they are.
 ---@class aimp.Dict
 ---@field package _core aimp.dict.Core
 ---@field package _subscriptions? table<string, aimp.DictSubscription>
@@ -76,7 +77,7 @@ end
 --- Example: `local port = dict:get("port", 8080)`
 ---@async
 ---@param key string|number|boolean
----@param default any  given when the key is not there; it is not stored
+---@param default? any  given when the key is not there; it is not stored
 ---@return any value
 function Dict:get(key, default)
   check_entry(self, "dict:get", key)
