@@ -69,6 +69,7 @@ end
 --- Raises CLOSED when the process that made the barrier is gone.
 ---
 --- Example: `print(barrier:parties())`
+---@async
 ---@return integer tasks
 function Barrier:parties()
   fronts.check_self(self, Barrier, "barrier", "parties")
@@ -81,6 +82,7 @@ end
 --- Raises CLOSED when the process that made the barrier is gone.
 ---
 --- Example: `print(barrier:parties() - barrier:waiting(), "to come")`
+---@async
 ---@return integer tasks
 function Barrier:waiting()
   fronts.check_self(self, Barrier, "barrier", "waiting")

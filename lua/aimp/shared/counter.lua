@@ -65,8 +65,9 @@ end
 --- Raises CLOSED when the process that made the counter is gone.
 ---
 --- Example: `local seen = counter:add(1)`
----@param n? number  default 1; may be negative
----@return number value  the new one
+---@async
+---@param n? number  any number, also a negative one; default 1
+---@return number value  the new one, any number
 function Counter:add(n)
   fronts.check_self(self, Counter, "counter", "add")
   n = n == nil and 1 or n
@@ -81,7 +82,8 @@ end
 --- Raises CLOSED when the process that made the counter is gone.
 ---
 --- Example: `print(counter:get())`
----@return number value
+---@async
+---@return number value  any number
 function Counter:get()
   fronts.check_self(self, Counter, "counter", "get")
   local value = self._core:get(LOCAL)
@@ -93,7 +95,8 @@ end
 --- Raises CLOSED when the process that made the counter is gone.
 ---
 --- Example: `counter:set(0)`
----@param value number
+---@async
+---@param value number  any number below 2^53 and above -2^53
 function Counter:set(value)
   fronts.check_self(self, Counter, "counter", "set")
   check_number("counter:set", value)
@@ -118,7 +121,7 @@ local function value_fault(value)
 end
 
 ---@class aimp.CounterOptions
----@field value? number  at first; default 0
+---@field value? number  any number that it has at first; default 0
 
 --- Makes a counter.
 ---

@@ -71,6 +71,7 @@ end
 --- Raises CLOSED when the process that made it is gone.
 ---
 --- Example: `if event:is_set() then print("go") end`
+---@async
 ---@return boolean
 function Event:is_set()
   fronts.check_self(self, Event, "event", "is_set")

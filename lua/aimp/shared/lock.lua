@@ -122,6 +122,7 @@ end
 --- Raises CLOSED when the process that made the lock is gone.
 ---
 --- Example: `lock:release()`
+---@async
 function Lock:release()
   fronts.check_self(self, Lock, "lock", "release")
   local fault = self._core:release(LOCAL, shared.who())
@@ -133,6 +134,7 @@ end
 --- Raises CLOSED when the process that made the lock is gone.
 ---
 --- Example: `if lock:locked() then print("busy") end`
+---@async
 ---@return boolean
 function Lock:locked()
   fronts.check_self(self, Lock, "lock", "locked")

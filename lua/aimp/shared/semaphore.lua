@@ -128,6 +128,7 @@ end
 --- Raises CLOSED when the process that made the semaphore is gone.
 ---
 --- Example: `slots:release()`
+---@async
 ---@param n? integer  permits; default 1
 function Semaphore:release(n)
   fronts.check_self(self, Semaphore, "semaphore", "release")
@@ -146,6 +147,7 @@ end
 --- Raises CLOSED when the process that made the semaphore is gone.
 ---
 --- Example: `print(slots:value())`
+---@async
 ---@return integer permits
 function Semaphore:value()
   fronts.check_self(self, Semaphore, "semaphore", "value")
