@@ -101,7 +101,6 @@ end
 --- left that could end it.
 ---
 --- Example:
----     local aimp = require("aimp")
 ---     local total = aimp.run(function()
 ---       local task = aimp.spawn(function() return 40 end)
 ---       return task:await() + 2
