@@ -89,8 +89,7 @@ end
 ---       return n * n
 ---     end
 ---     aimp.with(aimp.Pool({ processes = 2 }), function(pool)
----       local list = pool:map(square, { 1, 2, 3 }):await()
----       print(list[1], list[2], list[3]) --> 1	4	9
+---       print(table.concat(pool:map(square, { 1, 2, 3 }):await(), " ")) --> 1 4 9
 ---     end)
 ---@param opts? aimp.PoolOptions  see there
 ---@return aimp.Pool
