@@ -74,11 +74,13 @@ end
 --- Raises the first failure at once, and cancels the other tasks; with `return_exceptions` none of theirs.
 ---
 --- Example:
----     local tasks = {}
----     for i, url in ipairs(urls) do
----       tasks[i] = aimp.spawn(fetch, url)
+---     local aimp = require("aimp")
+---     local function slow(word)
+---       aimp.sleep(0.01 * #word)
+---       return word
 ---     end
----     local pages = aimp.gather(tasks)
+---     local words = aimp.gather({ aimp.spawn(slow, "later"), aimp.spawn(slow, "now") })
+---     print(table.concat(words, ", ")) --> later, now
 ---@async
 ---@param list aimp.Task[]          may be empty
 ---@param opts? aimp.GatherOptions  see there
@@ -177,9 +179,16 @@ end
 --- Raises nothing but misuse: each task's error comes when it is awaited.
 ---
 --- Example:
----     for task in aimp.as_completed(tasks) do
----       print(task:pawait())
+---     local aimp = require("aimp")
+---     local function slow(word)
+---       aimp.sleep(0.01 * #word)
+---       return word
 ---     end
+---     for task in aimp.as_completed({ aimp.spawn(slow, "later"), aimp.spawn(slow, "now") }) do
+---       print(task:await())
+---     end
+---     --> now
+---     --> later
 ---@async
 ---@param list aimp.Task[]  may be empty
 ---@return async fun(): aimp.Task? next  for the loop
