@@ -39,23 +39,34 @@ local function check_codes(entry, calls, report)
   end
 end
 
+local function check_order(entry, report)
+  for i, name in ipairs(entry.params) do
+    if entry.doc.params[i].name ~= name then
+      return report("@param '%s' stands at another place than the parameter", name)
+    end
+  end
+end
+
 local function check_params(model, entry, report)
-  local documented = {}
+  local documented, is_complete = {}, true
   for _, value in ipairs(entry.doc.params) do
     documented[value.name] = true
     parts.kind(model, value.kind, report)
     parts.unit(value, "@param", report)
   end
-  for i, name in ipairs(entry.params) do
+  for _, name in ipairs(entry.params) do
     if not documented[name] then
       report("parameter '%s' has no @param", name)
-    elseif (entry.doc.params[i] or {}).name ~= name then
-      report("@param '%s' stands at another place than the parameter", name)
+      is_complete = false
     end
     documented[name] = nil
   end
   for name in pairs(documented) do
     report("@param '%s' is of no parameter", name)
+    is_complete = false
+  end
+  if is_complete then
+    check_order(entry, report)
   end
 end
 

@@ -82,34 +82,33 @@ local function before(a, b)
   return a.name < b.name
 end
 
--- Options come behind the function that takes them: it is what they are about.
+-- What a function takes of what is to come behind a function.
+local function taken_by(item, waiting)
+  local found = {}
+  for _, entry in ipairs(item.entry and { item.entry } or item.class and item.class.entries or {}) do
+    for _, value in ipairs(entry.doc.params) do
+      types.each_name(value.kind, function(name)
+        found[#found + 1], waiting[name] = waiting[name], nil
+      end)
+    end
+  end
+  return found
+end
+
+-- Options come behind the first function that takes them: it is what they are about.
 local function put_options_behind(items)
-  local moved, result = {}, {}
+  local waiting, others, result = {}, {}, {}
   for _, item in ipairs(items) do
-    if item.kind == "class" and item.name:find("Options$") then
-      moved[item.name] = item
-    end
+    local is_options = item.kind == "class" and item.name:find("Options$")
+    waiting[item.name] = is_options and item or waiting[item.name]
+    others[#others + 1] = not is_options and item or nil
   end
-  local function take(kind)
-    local found
-    types.each_name(kind, function(name)
-      found, moved[name] = moved[name] or found, nil
-    end)
-    return found
+  for _, item in ipairs(others) do
+    result[#result + 1] = item
+    lists.append(result, taken_by(item, waiting))
   end
   for _, item in ipairs(items) do
-    if not moved[item.name] then
-      result[#result + 1] = item
-      local entries = item.entry and { item.entry } or item.class and item.class.entries or {}
-      for _, entry in ipairs(entries) do
-        for _, value in ipairs(entry.doc.params) do
-          result[#result + 1] = take(value.kind)
-        end
-      end
-    end
-  end
-  for _, item in ipairs(items) do
-    result[#result + 1] = moved[item.name]
+    result[#result + 1] = waiting[item.name]
   end
   return result
 end

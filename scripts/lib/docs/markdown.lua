@@ -22,7 +22,7 @@ end
 
 -- A class and the function that makes its objects have the same name.
 local function heading_of(item)
-  return (item.class and #item.class.entries > 0 and "Class " or "") .. item.name
+  return (item.class and not item.name:find("Options$") and "Class " or "") .. item.name
 end
 
 ---@param layout docs.PageOf[]

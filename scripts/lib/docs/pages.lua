@@ -16,8 +16,8 @@ return {
     name = "tasks", title = "Tasks",
     intro = [[
 A task is a function that the event loop runs as a coroutine. The script is the main task; what waits (⏳)
-needs a running task and lets the others go on. A task that fails raises its error from whoever awaits
-it.]],
+needs a running task and lets the others go on. A task that fails raises its error in whoever awaits it;
+one that is cancelled has CANCELLED raised at its wait, whatever it waits for.]],
     from = { "aimp.spawn", "aimp.sleep", "lua/aimp/task.lua", "lua/aimp/task/", "lua/aimp/gather.lua",
       "lua/aimp/async.lua" },
   },
@@ -26,14 +26,13 @@ it.]],
     intro = [[
 A pool runs functions in other processes, each of which runs many of them at once. Functions go there
 with the variables that they capture; what a worker stores in those is its own.]],
-    from = { "aimp.Pool", "aimp.set_start_method", "lua/aimp/pool/init.lua", "lua/aimp/pool/result.lua",
-      "lua/aimp/pool/" },
+    from = { "aimp.Pool", "aimp.set_start_method", "lua/aimp/pool/result.lua", "lua/aimp/pool/" },
   },
   {
     name = "processes", title = "Single processes",
     intro = [[
 One function in one process of its own, where a pool would be too much.]],
-    from = { "lua/aimp/process.lua", "lua/aimp/process/" },
+    from = { "lua/aimp/process/" },
   },
   {
     name = "shared", title = "Shared objects",
@@ -49,7 +48,7 @@ there. What waits never blocks a loop.]],
     name = "shm", title = "Shared arrays",
     intro = [[
 Numbers that several processes compute with and nobody copies.]],
-    from = { "lua/aimp/shm.lua", "lua/aimp/shm/" },
+    from = { "lua/aimp/shm/" },
   },
   {
     name = "http", title = "HTTP",
@@ -58,8 +57,8 @@ Numbers that several processes compute with and nobody copies.]],
 responses are decompressed, HTTP/2 is used where the server has it, proxies come from the environment
 (http_proxy, https_proxy, no_proxy). A status of 4xx or 5xx is a response like any other; only a failure
 of the network or of the protocol raises.]],
-    from = { "lua/aimp/http/init.lua", "aimp.http.Response", "aimp.http.Headers",
-      "lua/aimp/http/session.lua", "lua/aimp/http/" },
+    from = { "lua/aimp/http/init.lua", "aimp.http.Response", "aimp.http.Headers", "lua/aimp/http/session.lua",
+      "lua/aimp/http/" },
   },
   {
     name = "errors", title = "Errors",
@@ -76,9 +75,8 @@ function.
     name = "helpers", title = "Helpers",
     intro = [[
 What scripts need around tasks and pools.]],
-    from = { "aimp.with", "lua/aimp/with.lua", "aimp.retry", "lua/aimp/retry.lua", "lua/aimp/retry/",
-      "lua/aimp/progress.lua", "lua/aimp/progress/", "aimp.now", "aimp.pid", "aimp.cpu_count",
-      "aimp.worker" },
+    from = { "aimp.with", "aimp.retry", "lua/aimp/retry.lua", "lua/aimp/progress.lua", "lua/aimp/progress/",
+      "aimp.now", "aimp.pid", "aimp.cpu_count", "aimp.worker" },
   },
   {
     name = "hosts", title = "In hosts other than aimprun",

@@ -36,6 +36,8 @@ local function declared_function(line)
   if name then
     local owner, mark, key = name:match("^(.*)([.:])([%w_]+)$")
     return { owner = owner, key = key or name, is_method = mark == ":" }
+  elseif line:find("%f[%w_]function%f[^%w_]") then
+    return { key = "", is_method = false } -- one without a name of its own
   end
 end
 
@@ -59,6 +61,7 @@ end
 local function bind(file, number, line, doc, first)
   local fn = declared_function(line)
   local variable = line:match("^%s*local%s+([%w_]+)%s*=") or line:match("^%s*([%w_.]+)%s*=[^=]")
+  fn = fn and fn.key ~= "" and fn or nil
   if doc.class then
     table.insert(file.classes, { file = file.path, line = first, name = doc.class.name, doc = doc,
       variable = not fn and variable or nil })

@@ -35,13 +35,18 @@ end
 
 -- ---- functions ----
 
+-- "fun(): ..." would have lua-language-server demand a result, "fun(): any?" allow no second one.
+local function editor_type(kind)
+  return (kind:gsub("%):%s*%.%.%.", "): any?, any?, any?"))
+end
+
 local function value_line(tag, value)
   local name = value.name and value.name .. (value.is_optional and tag == "param" and "?" or "") or nil
   local text = value.text ~= "" and " # " .. value.text or ""
   if tag == "return" then
     return ("---@return %s%s%s"):format(value.kind, name and " " .. name or "", text)
   end
-  return ("---@%s %s %s%s"):format(tag, name, value.kind, text)
+  return ("---@%s %s %s%s"):format(tag, name, editor_type(value.kind), text)
 end
 
 function Writer:doc(doc)
