@@ -74,6 +74,6 @@ endfunction()
 
 # ninja lint, or one of its parts: what scripts/lint runs.
 add_custom_target(lint COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint USES_TERMINAL)
-foreach(check format tidy lua layers text shell man)
+foreach(check format tidy lua layers text shell man docs)
   add_custom_target(lint-${check} COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint ${check} USES_TERMINAL)
 endforeach()
