@@ -20,9 +20,10 @@ aimp_install_target(aimp_core_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp
 aimp_install_target(aimp_http_module LIBRARY DESTINATION ${AIMP_MODULE_DIR}/aimp/http)
 install(DIRECTORY lua/aimp DESTINATION ${AIMP_LUA_DIR} FILES_MATCHING PATTERN "*.lua")
 # For editors: the library of lua-language-server.
-install(DIRECTORY types DESTINATION share/aimp OPTIONAL)
+install(DIRECTORY types DESTINATION share/aimp)
 
 install(FILES docs/man/aimprun.1 DESTINATION share/man/man1)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${AIMP_DOC_DIR})
-install(DIRECTORY docs/ DESTINATION ${AIMP_DOC_DIR} PATTERN man EXCLUDE)
+# As in the repository, so that the links from README.md to docs/ hold.
+install(DIRECTORY docs DESTINATION ${AIMP_DOC_DIR} PATTERN man EXCLUDE)
 install(DIRECTORY examples DESTINATION ${AIMP_DOC_DIR})
