@@ -80,13 +80,62 @@ describe("round_robin", function()
     assert.same({ ["1"] = 300, ["2"] = 200, ["3"] = 200 }, count)
   end)
 
-  it("says so when there is no worker", function()
-    local scheduler = schedulers.round_robin()
-    scheduler:register_queue(1)
-    assert.has_error(function() scheduler:schedule_task(1, same, {}) end,
-      "no worker is registered: a pool needs at least one process")
+  it("can be built on", function()
+    local turns = aimp.RoundRobin()
+    local own = setmetatable({}, { __index = turns })
+    function own:schedule_task(id, fn, args)
+      return fn == print and 2 or turns:schedule_task(id, fn, args)
+    end
+    assert.equal(own, schedulers.open(own, 3, 3))
+    assert.equal("123", choices(own, 3))
+    assert.equal(2, own:schedule_task(4, print, {}))
+    assert.equal("123", choices(own, 3))
+    assert.equal("123", choices(setmetatable({}, { __index = turns }), 3))
   end)
 end)
+
+for name, make in pairs({ RoundRobin = aimp.RoundRobin, LeastLoaded = aimp.LeastLoaded }) do
+  describe("aimp." .. name, function()
+    it("says so when there is nothing to choose from", function()
+      local scheduler = make()
+      local function choose()
+        local qid = scheduler:schedule_task(1, same, {})
+        return qid
+      end
+      misuse("schedule_task: no queue is registered", choose)
+      scheduler:register_queue(1)
+      misuse("schedule_task: no worker is registered: a pool needs at least one process", choose)
+      misuse("register_process: there is no queue 2; register_queue comes first",
+        function() scheduler:register_process(2) end)
+      scheduler:register_process(1)
+      assert.equal(1, choose())
+      scheduler:complete_task(1)
+    end)
+
+    it("serves one pool", function()
+      local scheduler = make()
+      assert.equal(scheduler, schedulers.open(scheduler, 2, 2))
+      misuse("register_queue: queue 1 is registered already; a scheduler serves one pool",
+        function() scheduler:register_queue(1) end)
+      assert.equal("1212", choices(scheduler, 4))
+    end)
+
+    with_pool("is what a pool may be given", { processes = 2, queuecount = 2, scheduler = make() },
+      function(pool)
+        local tasks = {}
+        for i = 1, 10 do
+          tasks[i] = pool:apply(worker_id)
+        end
+        local seen = {}
+        for _, id in ipairs(aimp.gather(tasks)) do
+          seen[id] = (seen[id] or 0) + 1
+        end
+        assert.same({ 5, 5 }, seen)
+        misuse("aimp.Pool: option 'scheduler' serves another pool; make one for each",
+          function() aimp.Pool({ processes = 1, scheduler = pool.scheduler }) end)
+      end)
+  end)
+end
 
 describe("least_loaded", function()
   it("takes the queue with the fewest tasks", function()
@@ -113,13 +162,6 @@ describe("least_loaded", function()
     scheduler:complete_task(1)
     assert.equal(1, scheduler:schedule_task(3, same, {}))
     assert.equal(1, scheduler:schedule_task(4, same, {}) + scheduler:schedule_task(5, same, {}) - 2)
-  end)
-
-  it("says so when there is no worker", function()
-    local scheduler = schedulers.least_loaded()
-    scheduler:register_queue(1)
-    assert.has_error(function() scheduler:schedule_task(1, same, {}) end,
-      "no worker is registered: a pool needs at least one process")
   end)
 end)
 
