@@ -250,6 +250,18 @@ describe("a scheduler of the user's", function()
       assert.same({ n = 2, "a", "b" }, own.last.args)
     end)
 
+  with_own("has no say in where a key goes", { processes = 2, queuecount = 2 },
+    function() return 1 end, function(pool)
+      local seen = {}
+      for key = 1, 20 do
+        local first = pool:submit(worker_id, {}, { key = key }):await()
+        assert.equal(first, pool:submit(worker_id, {}, { key = key }):await())
+        seen[first] = true
+      end
+      assert.same({ true, true }, seen)
+      assert_settled(own)
+    end)
+
   with_own("is told once of each task's end, however it ends", { processes = 2, queuecount = 2 },
     function(n) return n % 2 + 1 end, function(pool)
       local ends = {
