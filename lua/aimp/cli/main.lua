@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- aimprun from its command line to its exit status. Called once, by runtime/cli/main.c.
 ---
----   options ► main task: LUA_INIT, options, script, prompt ► other tasks end ► shutdown hooks ► status
+---   options ► main task: LUA_INIT, options, script, prompt ► other tasks end ► processes that are no daemons
+---   end ► shutdown hooks ► status
 local fiber = require("aimp.fiber")
 local native = require("aimp.cli.native")
 local options_module = require("aimp.cli.options")
@@ -40,8 +41,11 @@ local function report_unseen(err)
 end
 
 local function on_signal(reason)
+  local task = run.main_task()
   stop_reason = reason
-  run.main_task():cancel(reason)
+  if task then
+    task:cancel(reason)
+  end
 end
 
 -- ---- the main task ----
@@ -90,8 +94,16 @@ local function run_shutdown(status)
   end
 end
 
+-- Processes that are no daemons have the time they need, but for a signal.
+---@return boolean ok
+local function await_processes()
+  local running = package.loaded["aimp.process.running"] -- loaded when there were any
+  return not running or stop_reason ~= nil or running.join() == 0
+end
+
 ---@return integer status
 local function end_run(ok)
+  ok = await_processes() and ok
   failed = failed or not ok
   run_shutdown(failed and 1 or 0)
   return signals.status() or (failed and 1 or 0)

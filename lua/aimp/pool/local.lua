@@ -72,7 +72,8 @@ local function new_c_pool(options, max_slots)
   config.ring_bytes, config.arena_bytes = RING_BYTES, options.arena_bytes or arena_bytes(options.processes)
   local pool = C.aimp_pool_new(config, err)
   if pool == nil then
-    error(errors.new("START", "cannot make a pool: " .. ffi.string(err.text)), 0)
+    local what = options.label or "a pool"
+    error(errors.new("START", ("cannot make %s: %s"):format(what, ffi.string(err.text))), 0)
   end
   return pool
 end

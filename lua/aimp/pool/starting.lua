@@ -38,6 +38,9 @@ end
 local function launch(worker, request)
   local host = worker.supervisor.host
   host.configure(worker)
+  if host.once then -- it finds its work when it is up, also while this process has no time for it
+    host.C.aimp_pool_ready(host.pool, worker.slot)
+  end
   host.launcher.fork(request, setmetatable({ worker = worker, supervisor = worker.supervisor }, Listener))
 end
 
@@ -88,9 +91,10 @@ function Listener:on_launch_failed(errno)
     errors.new("START", ("cannot fork %s: errno %d"):format(worker.label, errno)))
 end
 
--- It was told to end, and did so in another way.
+-- It was told to end, and did so in another way, which nobody will be told.
 local function ended_badly(worker, status)
-  return worker.state == "stopping" and not worker.killed and status and status ~= worker.exit_status * 256
+  return worker.state == "stopping" and not worker.killed and not worker.supervisor.host.once
+    and status and status ~= 0
 end
 
 function Listener:on_exited(status, _, failure)
@@ -127,7 +131,9 @@ function Supervisor:on_frame(slot, kind, failure)
     end
     move(worker, "ready")
     worker.was_ready, self.failures = true, 0
-    self.host.C.aimp_pool_ready(self.host.pool, slot)
+    if not self.host.once then
+      self.host.C.aimp_pool_ready(self.host.pool, slot)
+    end
     self.host.on_ready(worker)
   end
 end

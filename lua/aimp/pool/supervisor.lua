@@ -23,7 +23,8 @@ local M = {}
 ---@field launcher table        aimp.pool.launcher or a double
 ---@field timer fun(seconds, fn, arg): {stop: fun(self)}
 ---@field spawn boolean         start method "spawn"
----@field once? boolean         no process is started a second time, whether it failed to start or ended
+---@field once? boolean         no process is started a second time, whether it failed to start or ended; who
+--- asked for it looks at its exit status. Work is sent to it before it is up
 ---@field label? string         what its one worker is called in messages; default: "worker 1" and so on
 ---@field configure fun(worker) posts START, definitions and the init note
 ---@field has_quota boolean       workers may use up a quota of tasks

@@ -52,7 +52,7 @@ local M = {}
 ---@field port ffi.cdata*       struct aimp_port
 ---@field reply table           aimp.worker.Reply
 ---@field receiver table        codec receiver of what the parent sends
----@field concurrency integer   tasks at once
+---@field concurrency integer   tasks at once; 0: none may start yet
 ---@field on_frame fun(kind: integer, frame: ffi.cdata*, data: ffi.cdata*, len: integer)
 ---@field on_error? fun(err)    the pool's exception_handler
 ---@field on_sleep fun()         called before the loop sleeps
@@ -281,6 +281,7 @@ function Executor:poll()
     end
     if self.awaited > 0 or not self:can_start() then
       self:drain_ring()
+      progress = progress or self:has_work() and self:can_start() -- it may be allowed to only now
     end
   end
   if self.reply.dirty or C.aimp_port_is_congested(self.port) ~= 0 then

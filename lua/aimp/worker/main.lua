@@ -37,7 +37,6 @@ local on_frame = {}
 on_frame[FRAME.START] = function(self, _, data, len)
   setup.apply(buffer.decode(text_of(data, len)), self.number)
   self.reply.pid = context.pid
-  self.executor.concurrency = context.concurrency
   self.reply:post(FRAME.HELLO, 0, 0, "")
 end
 
@@ -97,6 +96,7 @@ end
 
 function Worker:report_ready(failure)
   if not failure then
+    self.executor.concurrency = context.concurrency
     self.reply:post(FRAME.READY, 0, 0, "")
   else
     local buf = buffer.new()
@@ -169,7 +169,7 @@ local function new_worker(number)
     port = port,
     reply = self.reply,
     receiver = self.receiver,
-    concurrency = 1,
+    concurrency = 0, -- until it is ready: a bare process has its call before
     on_frame = function(kind, frame, data, len)
       return on_frame[kind](self, frame, data, len)
     end,
