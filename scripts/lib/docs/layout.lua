@@ -82,30 +82,48 @@ local function before(a, b)
   return a.name < b.name
 end
 
--- What a function takes of what is to come behind a function.
-local function taken_by(item, waiting)
+-- What comes behind an item: the options that it takes, then the class of which it makes objects.
+local function followers(item, waiting)
   local found = {}
   for _, entry in ipairs(item.entry and { item.entry } or item.class and item.class.entries or {}) do
     for _, value in ipairs(entry.doc.params) do
       types.each_name(value.kind, function(name)
-        found[#found + 1], waiting[name] = waiting[name], nil
+        if name:find("Options$") then
+          found[#found + 1], waiting[name] = waiting[name], nil
+        end
       end)
     end
   end
   return found
 end
 
--- Options come behind the first function that takes them: it is what they are about.
-local function put_options_behind(items)
-  local waiting, others, result = {}, {}, {}
-  for _, item in ipairs(items) do
-    local is_options = item.kind == "class" and item.name:find("Options$")
-    waiting[item.name] = is_options and item or waiting[item.name]
-    others[#others + 1] = not is_options and item or nil
+local function add(result, item, waiting)
+  result[#result + 1] = item
+  lists.append(result, followers(item, waiting))
+  local class = waiting[item.name]
+  if class then
+    waiting[item.name] = nil
+    add(result, class, waiting)
   end
-  for _, item in ipairs(others) do
-    result[#result + 1] = item
-    lists.append(result, taken_by(item, waiting))
+end
+
+local function waits_for_function(item, is_function)
+  return item.kind == "class" and (item.name:find("Options$") or is_function[item.name])
+end
+
+-- Options come behind the first function that takes them, and a class behind the function of its name.
+local function put_behind(items)
+  local waiting, is_function, result = {}, {}, {}
+  for _, item in ipairs(items) do
+    is_function[item.name] = is_function[item.name] or item.kind == "function"
+  end
+  for _, item in ipairs(items) do
+    waiting[item.name] = waits_for_function(item, is_function) and item or waiting[item.name]
+  end
+  for _, item in ipairs(items) do
+    if not waits_for_function(item, is_function) then
+      add(result, item, waiting)
+    end
   end
   for _, item in ipairs(items) do
     result[#result + 1] = waiting[item.name]
@@ -145,7 +163,7 @@ function M.lay_out(model, pages)
   report_unused(model, pages, used)
   for _, page in ipairs(result) do
     table.sort(page.items, before)
-    page.items = put_options_behind(page.items)
+    page.items = put_behind(page.items)
   end
   return result
 end

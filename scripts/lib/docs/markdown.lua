@@ -1,6 +1,7 @@
 --- Writes the pages of docs/api.
 -- SPDX-License-Identifier: MIT
 local annotation = require("scripts.lib.docs.annotation")
+local headings = require("scripts.lib.docs.headings")
 
 local M = {}
 
@@ -13,33 +14,7 @@ function Writer:add(fmt, ...)
   self.lines[#self.lines + 1] = select("#", ...) > 0 and fmt:format(...) or fmt
 end
 
--- ---- names and links ----
-
--- As GitHub makes an anchor of a heading.
-local function anchor(heading)
-  return (heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-"))
-end
-
--- A class and the function that makes its objects have the same name.
-local function heading_of(item)
-  return (item.class and not item.name:find("Options$") and "Class " or "") .. item.name
-end
-
----@param layout docs.PageOf[]
----@return table<string, { page: string, anchor: string }>
-local function links_of(layout)
-  local links = {}
-  for _, page in ipairs(layout) do
-    for _, item in ipairs(page.items) do
-      local target = { page = page.page.name, anchor = anchor(heading_of(item)) }
-      -- a constructor and its class share a name: the class is what types mean
-      if not links[item.name] or item.kind == "class" then
-        links[item.name] = target
-      end
-    end
-  end
-  return links
-end
+-- ---- links ----
 
 function Writer:link(name)
   local target = self.links[name]
@@ -49,29 +24,22 @@ function Writer:link(name)
   return (target.page == self.page and "" or target.page .. ".md") .. "#" .. target.anchor
 end
 
+local function code(text, in_table)
+  return text == "" and "" or "`" .. (in_table and text:gsub("|", "\\|") or text) .. "`"
+end
+
 -- A type, with links to the classes in it.
 function Writer:kind(kind, in_table)
-  local text, at = {}, 1
-  local function code(part)
-    if part ~= "" then
-      text[#text + 1] = "`" .. (in_table and part:gsub("|", "\\|") or part) .. "`"
-    end
-  end
-  while true do
-    local first, last, name = kind:find("([%a_][%w_]*%.[%w_.]*[%w_])", at)
-    if not first then
-      break
-    end
+  local parts, done = {}, 0
+  for first, name, after in kind:gmatch("()([%a_][%w_]*%.[%w_.]*[%w_])()") do
     if self:link(name) then
-      code(kind:sub(at, first - 1))
-      text[#text + 1] = ("[`%s`](%s)"):format(name, self:link(name))
-    else
-      code(kind:sub(at, last))
+      parts[#parts + 1] = code(kind:sub(done + 1, first - 1), in_table)
+      parts[#parts + 1] = ("[`%s`](%s)"):format(name, self:link(name))
+      done = after - 1
     end
-    at = last + 1
   end
-  code(kind:sub(at))
-  return table.concat(text)
+  parts[#parts + 1] = code(kind:sub(done + 1), in_table)
+  return table.concat(parts)
 end
 
 -- ---- functions ----
@@ -129,9 +97,9 @@ function Writer:values(title, values)
 end
 
 function Writer:examples(doc)
-  for _, code in ipairs(doc.examples) do
+  for _, example in ipairs(doc.examples) do
     self:add("```lua")
-    self:add(code)
+    self:add(example)
     self:add("```\n")
   end
 end
@@ -170,16 +138,9 @@ function Writer:fields(fields)
   self:add("")
 end
 
-local function method_heading(entry)
-  if entry.key == "__call" then
-    return ("for … in %s"):format(entry.call)
-  end
-  return entry.key == "__len" and "#" .. entry.call or entry.call
-end
-
 function Writer:class(item)
   local class = item.class
-  self:add("## %s\n", heading_of(item))
+  self:add("## %s\n", headings.of_item(item))
   if #class.parents > 0 then
     local parents = {}
     for i, parent in ipairs(class.parents) do
@@ -198,7 +159,7 @@ function Writer:class(item)
     return a.line < b.line
   end)
   for _, entry in ipairs(class.entries) do
-    self:entry(entry, "###", method_heading(entry))
+    self:entry(entry, "###", headings.of_method(entry))
   end
 end
 
@@ -255,11 +216,11 @@ local function index_page(self, page)
   self:add("| | |")
   self:add("|---|---|")
   for _, item in ipairs(page.items) do
-    local file, heading = page.page.name .. ".md#", heading_of(item)
+    local file, heading = page.page.name .. ".md#", headings.of_item(item)
     local is_async = item.entry and item.entry.doc.is_async
-    index_row(self, heading, file .. anchor(heading), summary_of(item), is_async)
+    index_row(self, heading, file .. headings.anchor(heading), summary_of(item), is_async)
     for _, entry in ipairs(item.class and item.class.entries or {}) do
-      index_row(self, method_heading(entry), file .. anchor(method_heading(entry)),
+      index_row(self, headings.of_method(entry), file .. headings.anchor(headings.of_method(entry)),
         annotation.first_sentence(entry.doc.text), entry.doc.is_async)
     end
   end
@@ -290,7 +251,7 @@ end
 ---@param layout docs.PageOf[]
 ---@return table<string, string>
 function M.pages(layout)
-  local links, texts = links_of(layout), {}
+  local links, texts = headings.links(layout), {}
   for _, page in ipairs(layout) do
     if #page.items > 0 then
       texts[page.page.name .. ".md"] = page_text(page, links)

@@ -18,7 +18,7 @@ return {
 A task is a function that the event loop runs as a coroutine. The script is the main task; what waits (⏳)
 needs a running task and lets the others go on. A task that fails raises its error in whoever awaits it;
 one that is cancelled has CANCELLED raised at its wait, whatever it waits for.]],
-    from = { "aimp.spawn", "aimp.sleep", "lua/aimp/task.lua", "lua/aimp/task/", "lua/aimp/gather.lua",
+    from = { "aimp.spawn", "aimp.sleep", "lua/aimp/task.lua", "lua/aimp/gather.lua", "lua/aimp/task/",
       "lua/aimp/async.lua" },
   },
   {
@@ -48,7 +48,7 @@ there. What waits never blocks a loop.]],
     name = "shm", title = "Shared arrays",
     intro = [[
 Numbers that several processes compute with and nobody copies.]],
-    from = { "lua/aimp/shm/" },
+    from = { "aimp.shm.array", "lua/aimp/shm/" },
   },
   {
     name = "http", title = "HTTP",
@@ -57,7 +57,8 @@ Numbers that several processes compute with and nobody copies.]],
 responses are decompressed, HTTP/2 is used where the server has it, proxies come from the environment
 (http_proxy, https_proxy, no_proxy). A status of 4xx or 5xx is a response like any other; only a failure
 of the network or of the protocol raises.]],
-    from = { "lua/aimp/http/init.lua", "aimp.http.Response", "aimp.http.Headers", "lua/aimp/http/session.lua",
+    from = { "aimp.http.get", "aimp.http.head", "aimp.http.post", "aimp.http.put", "aimp.http.patch",
+      "aimp.http.delete", "aimp.http.request", "aimp.http.close", "aimp.http.Response", "aimp.http.Headers",
       "lua/aimp/http/" },
   },
   {
