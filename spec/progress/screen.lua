@@ -64,7 +64,12 @@ local function restore(self)
   self.row, self.column = self.top + self.saved[1], self.saved[2]
 end
 
+local function go_to_tab(self)
+  self.column = math.min(self.columns, self.column + 8 - (self.column - 1) % 8)
+end
+
 local sequences = {
+  { "^\t", go_to_tab },
   { "^\r", function(self) self.column = 1 end },
   { "^\n", go_down },
   { "^\27D", go_down },

@@ -168,34 +168,6 @@ function M.new_output()
   return require(not is_worker and is_for_bars() and "aimp.progress.terminal" or "aimp.progress.lines").new()
 end
 
-local function finish_all()
-  while current do
-    current:remove(current.meters[1])
-  end
-end
-
-local function stop()
-  current = nil
-  uv.timer_stop(timer)
-  shutdown.off(finish_all)
-end
-
--- A terminal without cursor movement is called "dumb". A worker has lines, as the parent's bars may be on the
--- same terminal.
-local function is_for_bars()
-  if os.getenv("AIMP_PROGRESS") == "1" then
-    return true
-  end
-  local term = os.getenv("TERM")
-  return uv.guess_handle(2) == "tty" and term ~= nil and term ~= "" and term ~= "dumb"
-end
-
-local function choose_output()
-  local context = package.loaded["aimp.worker.context"]
-  local is_worker = context ~= nil and context.id ~= nil
-  return require(not is_worker and is_for_bars() and "aimp.progress.terminal" or "aimp.progress.lines").new()
-end
-
 local function start()
   current = M.new(M.new_output(), stop)
   timer = timer or uv.new_timer()

@@ -23,22 +23,31 @@ function M.new(options)
     interval = INTERVAL_S, idle = INTERVAL_S,
     draws_first = false,
     write = options and options.write or put,
+    last = nil, -- the line that was written last
   }, Lines)
 end
 
 function Lines.open() end
 
+local function say(self, view)
+  local line = format.line(view)
+  if line ~= self.last then -- a bar may end at the moment of its line
+    self.last = line
+    self.write(line .. "\n")
+  end
+end
+
 ---@param views aimp.progress.View[]
 function Lines:draw(views)
   for _, view in ipairs(views) do
-    self.write(format.line(view) .. "\n")
+    say(self, view)
   end
 end
 
 ---@param view? aimp.progress.View
 function Lines:finish(view)
   if view then
-    self.write(format.line(view) .. "\n")
+    say(self, view)
   end
 end
 
