@@ -148,6 +148,9 @@ local function read_tags(doc, lines)
     elseif more then
       last.text = last.text .. (last.text == "" and "" or " ") .. more
     else
+      if last and line:find("%S") then
+        doc.faults[#doc.faults + 1] = "text behind a tag: indent it more, or put it in front:" .. line
+      end
       last = nil
       text[#text + 1] = line:match("^%s?(.-)%s*$")
     end

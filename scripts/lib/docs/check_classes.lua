@@ -58,9 +58,11 @@ end
 -- The rules behind the comment of a class; else those of a function that takes it.
 local function schema_of(model, behaviour, class)
   for _, declaration in ipairs(class.declarations) do
-    local value = model.survey.values[declaration.file .. " " .. (declaration.variable or "")]
-    if is_schema(value) then
-      return value
+    local name = declaration.file .. " " .. (declaration.variable or "")
+    for _, value in ipairs(model.survey.values[name] or {}) do
+      if is_schema(value) then
+        return value
+      end
     end
   end
   for _, entry in ipairs(model.entries) do
@@ -144,6 +146,8 @@ function M.class(model, behaviour, class, report)
   for _, parent in ipairs(class.parents) do
     parts.kind(model, parent, report)
   end
+  parts.names(model, class.text, report)
+  parts.examples(model, class.examples, report)
   check_fields(model, class, report)
   check_declared(model, class, report)
   check_options(model, behaviour, class, report)

@@ -99,21 +99,6 @@ local function check_async(behaviour, entry, report)
   end
 end
 
-local function check_examples(model, entry, report)
-  if #entry.doc.examples == 0 then
-    report("has no example")
-  end
-  for _, code in ipairs(entry.doc.examples) do
-    local chunk, message = loadstring(code, "=example")
-    if code:match("^%s*$") then
-      report("has an empty example")
-    elseif not chunk then
-      report("its example does not compile: %s", message)
-    end
-    parts.names(model, "\n" .. code, report)
-  end
-end
-
 --- All of one function.
 ---@param model docs.Model
 ---@param behaviour docs.Behaviour
@@ -127,7 +112,10 @@ function M.check(model, behaviour, entry, report)
   check_params(model, entry, report)
   check_returns(model, entry, calls, report)
   check_async(behaviour, entry, report)
-  check_examples(model, entry, report)
+  if #entry.doc.examples == 0 then
+    report("has no example")
+  end
+  parts.examples(model, entry.doc.examples, report)
   parts.names(model, entry.doc.text, report)
 end
 

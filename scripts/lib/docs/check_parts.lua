@@ -42,4 +42,20 @@ function M.names(model, text, report)
   end
 end
 
+--- Examples that are no Lua, or name what is not there.
+---@param model docs.Model
+---@param examples string[]
+---@param report fun(fmt: string, ...)
+function M.examples(model, examples, report)
+  for _, code in ipairs(examples) do
+    local chunk, message = loadstring(code, "=example")
+    if not code:find("%S") then
+      report("has an empty example")
+    elseif not chunk then
+      report("its example does not compile: %s", message)
+    end
+    M.names(model, "\n" .. code, report)
+  end
+end
+
 return M

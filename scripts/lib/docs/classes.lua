@@ -13,6 +13,7 @@ local M = {}
 ---@field fields docs.Value[]
 ---@field hidden table<string, true>  names of private fields, and of methods that are declared as such
 ---@field overloads string[]
+---@field examples string[]
 ---@field is_private? boolean
 ---@field entries docs.Entry[]        its public methods; model.lua fills it in
 ---@field tables table[]              of its methods
@@ -22,7 +23,7 @@ local M = {}
 
 local function new_class(declaration)
   return { name = declaration.name, file = declaration.file, line = declaration.line, text = "", parents = {},
-    fields = {}, hidden = {}, overloads = {}, entries = {}, tables = {}, declarations = {} }
+    fields = {}, hidden = {}, overloads = {}, examples = {}, entries = {}, tables = {}, declarations = {} }
 end
 
 local function add_declaration(class, declaration)
@@ -34,6 +35,7 @@ local function add_declaration(class, declaration)
   lists.append(class.parents, doc.class.parents)
   lists.append(class.fields, doc.fields)
   lists.append(class.overloads, doc.overloads)
+  lists.append(class.examples, doc.examples)
   for name in pairs(doc.hidden) do
     class.hidden[name] = true
   end
@@ -56,6 +58,23 @@ function M.read(files)
   return classes
 end
 
+local function extends(classes, class, other)
+  for _, parent in ipairs(class.parents) do
+    if parent == other.name or classes[parent] and extends(classes, classes[parent], other) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Methods of a class may have been copied into the table of one that extends it: that is the latter's.
+local function claim(classes, class_of, class, methods)
+  local owner = class_of[methods]
+  if not owner or extends(classes, class, owner) then
+    class_of[methods] = class
+  end
+end
+
 --- Finds the tables of their methods.
 ---@param classes table<string, docs.PublicClass>
 ---@param survey docs.Survey
@@ -66,9 +85,13 @@ function M.bind(classes, survey)
     for _, declaration in ipairs(classes[name].declarations) do
       local tables = declaration.variable and survey:tables_of(declaration.file, declaration.variable) or {}
       for _, methods in ipairs(tables) do
-        table.insert(classes[name].tables, methods)
-        class_of[methods] = classes[name]
+        claim(classes, class_of, classes[name], methods)
       end
+    end
+  end
+  for _, methods in ipairs(survey.tables) do
+    if class_of[methods] then
+      table.insert(class_of[methods].tables, methods)
     end
   end
   return class_of

@@ -151,6 +151,7 @@ function Writer:class(item)
   if class.text ~= "" then
     self:add(class.text .. "\n")
   end
+  self:examples(class)
   self:fields(class.fields)
   table.sort(class.entries, function(a, b)
     if a.file ~= b.file then

@@ -112,8 +112,8 @@ function Writer:fields(fields)
 end
 
 function Writer:class_head(name, class, call)
-  if class and class.text ~= "" then
-    self:comment(class.text)
+  if class then
+    self:doc(class)
   end
   local parents = class and #class.parents > 0 and ": " .. table.concat(class.parents, ", ") or ""
   self:add(("---@class %s%s"):format(name, parents))
@@ -163,7 +163,8 @@ local function module_text(model, module)
   local self = new_writer(module.name)
   local variable = module.name:match("[^.]+$")
   local class = model.all_classes[module.name]
-  self:class_head(module.name, class and { text = "", parents = {}, fields = {} } or nil, module.call)
+  local bare = { text = "", parents = {}, fields = {}, examples = {} } -- its fields are below
+  self:class_head(module.name, class and bare, module.call)
   self:add(("local %s = {}\n"):format(variable))
   for _, value in ipairs(module.values) do
     self:doc(value.doc)

@@ -7,7 +7,7 @@ local M = {}
 
 ---@class docs.Survey
 ---@field tables table[]                   those that hold functions, in the order in which they were found
----@field values table<string, any>        of upvalues, by "file name": tables that a file keeps in a local
+---@field values table<string, table[]>    by "file name": tables that a file has in locals of that name
 local Survey = {}
 Survey.__index = Survey
 
@@ -50,6 +50,17 @@ local function look_at_table(self, value)
   end
 end
 
+local function note_value(self, name, value)
+  local list = self.values[name] or {}
+  self.values[name] = list
+  for _, known in ipairs(list) do
+    if known == value then
+      return
+    end
+  end
+  list[#list + 1] = value
+end
+
 local function look_at_function(self, fn)
   local path = self:place(fn)
   if not self.files[path or ""] then
@@ -60,7 +71,7 @@ local function look_at_function(self, fn)
     if not name then
       return
     elseif type(value) == "table" then
-      self.values[path .. " " .. name] = value
+      note_value(self, path .. " " .. name, value)
     end
     push(self, value)
   end
@@ -102,22 +113,35 @@ function Survey:declaration(fn)
   return file and file.functions[line]
 end
 
---- The tables that hold a method which one of the variables of a file declares.
+-- Whether a table holds a method that a variable of a file declares.
+local function holds_method(self, candidate, path, variable)
+  for key, value in next, candidate do
+    local fn = type(key) == "string" and type(value) == "function" and self:declaration(value)
+    if fn and fn.file == path and fn.owner == variable and fn.key == key then
+      return true
+    end
+  end
+  return false
+end
+
+local function holders(self, candidates, path, variable)
+  local found = {}
+  for _, candidate in ipairs(candidates) do
+    if holds_method(self, candidate, path, variable) then
+      found[#found + 1] = candidate
+    end
+  end
+  return found
+end
+
+--- The tables with the methods that a variable of a file declares: what the variable holds; where nothing has
+--- captured it, all that have such a method, as those do into which it was copied.
 ---@param path string
 ---@param variable string
 ---@return table[]
 function Survey:tables_of(path, variable)
-  local found = {}
-  for _, candidate in ipairs(self.tables) do
-    for key, value in next, candidate do
-      local fn = type(key) == "string" and type(value) == "function" and self:declaration(value)
-      if fn and fn.file == path and fn.owner == variable and fn.key == key then
-        found[#found + 1] = candidate
-        break
-      end
-    end
-  end
-  return found
+  local captured = holders(self, self.values[path .. " " .. variable] or {}, path, variable)
+  return captured[1] and captured or holders(self, self.tables, path, variable)
 end
 
 --- The parameters of a function as the compiler knows them; "..." is the last of those that vary.
