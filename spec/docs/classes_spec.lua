@@ -26,6 +26,14 @@ describe("a class", function()
       "---@field size integer  items that it takes\n", "---@field size integer  how much it takes\n")))
   end)
 
+  it("may have an example, which is checked", function()
+    local text = support.changed("--- A box for some things.\n",
+      "--- A box for some things.\n---\n--- Example: `local box = NAME.bux()`\n")
+    assert.matches("NAME.lua:7: NAME.Box: names NAME.bux, which is not there", only((support.document(text))))
+    local _, texts = support.document((text:gsub("bux", "box")))
+    assert.matches("things%.\n\n```lua\nlocal box = documented%d+%.box%(%)\n```\n", texts.pages["all.md"])
+  end)
+
   it("has all the methods that its file declares", function()
     local text = support.SOUND:gsub("return M\n$", [[
 --- Empties it.
@@ -67,6 +75,52 @@ end
     assert.equal(3, #problems, table.concat(problems, "\n"))
     assert.matches("NAME.Box:shake: has no description", problems[2])
     assert.matches("### box:shake\n", texts.pages["all.md"], 1, true)
+  end)
+end)
+
+describe("a class that extends another", function()
+  after_each(cli.remove_folders)
+
+  local BAG = [[
+--- A box that is soft.
+---@class NAME.Bag: NAME.Box
+local Bag = {}
+for name, method in pairs(Box) do
+  Bag[name] = method
+end
+
+--- Takes everything out.
+---
+--- Raises nothing.
+---
+--- Example: `local all = bag:take()`
+---@return any thing
+function Bag:take()
+  return self.size
+end
+
+--- Makes a bag.
+---
+--- Raises nothing.
+---
+--- Example: `local bag = NAME.bag()`
+---@return NAME.Bag
+function M.bag()
+  return setmetatable({}, { __index = Bag })
+end
+]]
+
+  it("has methods of its own, and not those that were copied", function()
+    local text = support.SOUND:gsub("function Box:take", "function Box:shake() end\n%0")
+      :gsub("(%-%-%- Takes the.-)(function Box:shake%(%) end)\n", "%2\n%1")
+      :gsub("return M\n$", function(ending) return BAG .. ending end)
+    local problems, texts = support.document(text)
+    assert.equal(3, #problems, table.concat(problems, "\n")) -- those of shake, once
+    local page = texts.pages["all.md"]
+    assert.matches("### bag:take\n\n`bag:take() → thing`\n\nTakes everything out.", page, 1, true)
+    assert.matches("### box:take\n\n`box:take([timeout]) → thing` ⏳\n", page, 1, true)
+    assert.is_nil(page:find("bag:shake", 1, true))
+    assert.matches("Is also a [`documented%d+.Box`]", page:gsub("documented%d+", "documented%%d+"), 1, true)
   end)
 end)
 

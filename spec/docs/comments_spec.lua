@@ -123,4 +123,10 @@ describe("a comment", function()
     assert.same({ "cannot read ---@param fn", "cannot read ---@parm x number" },
       read("@param fn\n@parm x number").faults)
   end)
+
+  it("whose text behind a tag is not indented says so", function()
+    assert.same({ "text behind a tag: indent it more, or put it in front: of them" },
+      read("@field n integer  how many\n of them").faults)
+    assert.same({}, read("@field n integer  how many\n  of them").faults)
+  end)
 end)
