@@ -143,10 +143,10 @@ end
 --- Example: `local visits = dict:incr("visits")`
 ---@async
 ---@param key string|number|boolean
----@param by? number       default 1
----@param initial? number  what is added to when the key is not there; default 0
+---@param by? number       any number, also a negative one; default 1
+---@param initial? number  any number: what is added to when the key is not there; default 0
 ---@param options? aimp.DictEntryOptions  for an entry that was not there
----@return number sum  the new value
+---@return number sum  the new value, any number
 function Dict:incr(key, by, initial, options)
   check_entry(self, "dict:incr", key)
   check.arg(1, "dict:incr", 2, by, "number?")
