@@ -195,7 +195,7 @@ end
 --- Example: `local ticket = array:add(0, 1)`
 ---@async
 ---@param i integer  from 0
----@param n integer|ffi.cdata*
+---@param n integer|ffi.cdata*  any integer
 ---@return integer|ffi.cdata* value  the new one; 64-bit integers are cdata
 function Array:add(i, n)
   local state = state_of(self, "add")
@@ -221,8 +221,8 @@ end
 ---     until array:cas(0, old, math.max(old, 7))
 ---@async
 ---@param i integer  from 0
----@param expected integer|ffi.cdata*
----@param new integer|ffi.cdata*
+---@param expected integer|ffi.cdata*  any integer
+---@param new integer|ffi.cdata*       any integer
 ---@return boolean is_set  false: it had another value, and keeps it
 function Array:cas(i, expected, new)
   local state = state_of(self, "cas")
