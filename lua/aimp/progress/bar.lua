@@ -132,7 +132,14 @@ local function finish_item(self)
   display.changed()
 end
 
---- One step of `for item in bar do`.
+--- Iterates over what the bar was made for, and counts.
+---
+--- Raises what the source raises.
+---
+--- Example:
+---     for name in aimp.progress({ "a", "b" }) do
+---       print(name)
+---     end
 ---@async
 ---@param state? any    as the loop gives them to its iterator
 ---@param control? any
