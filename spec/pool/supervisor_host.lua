@@ -12,6 +12,7 @@ local M = {}
 ---@field timers table[]            running ones: {seconds, fn, arg}
 ---@field requests table<integer, {id: integer, worker: integer, spawn: integer}>  by slot, the last one
 ---@field listeners table<integer, table>  by slot, of the last launch
+---@field stop_status integer       of the last that was told to stop
 ---@field refuse table<string, any> what fails: open (text), configure, fork (raised)
 local Host = {}
 Host.__index = Host
@@ -43,7 +44,8 @@ local function c_functions(self)
   function C.aimp_pool_set_pidfd(_, slot, pidfd)
     self.pidfds[slot] = pidfd
   end
-  function C.aimp_pool_post(_, slot)
+  function C.aimp_pool_post(_, slot, _, _, tag)
+    self.stop_status = tag
     self.log[#self.log + 1] = "stop " .. slot + 1
   end
   function C.aimp_pool_signal(_, slot, number)

@@ -7,6 +7,7 @@ local aimp = require("aimp")
 local cli = require("spec.cli.support")
 local launcher = require("aimp.pool.launcher")
 local support = require("spec.process.support")
+local uv = require("luv")
 
 local failure = support.failure
 
@@ -161,6 +162,25 @@ describe("a start for which the system has nothing left", function()
     assert.equal("cannot fork process 'p': errno 11", err.message)
     assert.equal(1, process.exitcode)
     assert.is_nil(process.pid)
+  end)
+end)
+
+describe("a target", function()
+  it("begins, after its initializer, while the parent is busy", function()
+    local path = os.tmpname()
+    local process = aimp.Process({
+      initializer = function() require("aimp").sleep(0.001) end,
+      target = function()
+        local file = assert(io.open(path, "w"))
+        file:write("up")
+        file:close()
+      end,
+    }):start()
+    local deadline = aimp.now() + 20
+    repeat until uv.fs_stat(path).size == 2 or aimp.now() > deadline
+    assert.equal(2, uv.fs_stat(path).size)
+    assert.equal(0, process:await())
+    os.remove(path)
   end)
 end)
 

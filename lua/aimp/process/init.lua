@@ -19,7 +19,9 @@ local SIGKILL, SIGTERM = 9, 15
 local M = {}
 
 --- A function that runs in a process of its own, as a task there, beside the script's. What it returns is
---- dropped, what it raises goes to stderr; how it ended is told by `exitcode`. For results see aimp.Worker.
+--- dropped, what it raises goes to stderr. How it ended is told by `exitcode`: 0 when the target returned, 1
+--- when it raised, what it gave os.exit, or a negative number when a signal killed it. For results see
+--- aimp.Worker.
 ---
 --- Example:
 ---     local process = aimp.Process({ target = print, args = { "hello" } })
@@ -28,11 +30,9 @@ local M = {}
 ---     print(process.exitcode)
 ---@class aimp.Process
 ---@field name string        for messages; may be set before the start
----@field daemon boolean     it is killed when the script ends, which else waits for it; may be set before
---- the start
----@field pid? integer       of the process; nil before the start. Read-only
----@field exitcode? integer  nil until it ended; then 0, 1 when the target raised, what it gave os.exit, or
---- the negative number of the signal that killed it. Read-only
+---@field daemon boolean     killed when the script ends, which else waits for it; may be set before the start
+---@field pid? integer       its process id; nil before the start; read-only
+---@field exitcode? integer  its exit status, or minus the signal that killed it; nil until its end; read-only
 local Process = {}
 
 --- A process whose target's results are wanted: they, or the error it raised, come from `await` and `result`.
@@ -247,13 +247,13 @@ local function has_returned(call)
   return call:state() == "done"
 end
 
-local process_class = object.class({
-  name = "Process", kind = "process", methods = Process, returns = false,
+object.define(Process, {
+  name = "Process", kind = "process", returns = false,
   succeeded = function(call) return has_returned(call) and call:result() == true end, -- see child.lua
 })
 
-local worker_class = object.class({
-  name = "Worker", kind = "worker", methods = Worker, returns = true,
+object.define(Worker, {
+  name = "Worker", kind = "worker", returns = true,
   succeeded = has_returned,
 })
 
@@ -266,7 +266,7 @@ local worker_class = object.class({
 ---@return aimp.Process
 function M.Process(opts)
   local options = options_module.read(1, "aimp.Process", opts)
-  return object.new(process_class, options)
+  return object.new(Process, options)
 end
 
 --- A process that is not started yet, and whose target's results are wanted.
@@ -278,7 +278,7 @@ end
 ---@return aimp.Worker
 function M.Worker(opts)
   local options = options_module.read(1, "aimp.Worker", opts)
-  return object.new(worker_class, options)
+  return object.new(Worker, options)
 end
 
 return M

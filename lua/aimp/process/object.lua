@@ -12,7 +12,6 @@ local M = {}
 ---@class aimp.process.Class  how Process and Worker differ
 ---@field name string         "Process"
 ---@field kind string         "process", for messages
----@field methods table
 ---@field returns boolean     the target's results are sent back
 ---@field succeeded fun(call: aimp.Task): boolean  whether the exit status is to be 0
 ---@field metatable table     of the objects
@@ -92,8 +91,7 @@ local function refuse_sending()
   error("a process cannot be sent; start one where it is needed", 0)
 end
 
-local function new_metatable(class)
-  local methods = class.methods
+local function new_metatable(methods, class)
   return {
     __name = "aimp." .. class.name,
     __index = function(self, name)
@@ -110,17 +108,20 @@ local function new_metatable(class)
   }
 end
 
+local classes = {} ---@type table<table, aimp.process.Class>  by their methods
+
+--- Makes methods those of a class of objects.
+---@param methods table
 ---@param class aimp.process.Class  without metatable and count, which are set here
----@return aimp.process.Class
-function M.class(class)
-  class.metatable, class.count = new_metatable(class), 0
-  is_class[class.metatable] = true
-  return class
+function M.define(methods, class)
+  class.metatable, class.count = new_metatable(methods, class), 0
+  is_class[class.metatable], classes[methods] = true, class
 end
 
----@param class aimp.process.Class
+---@param methods table
 ---@param options aimp.ProcessOptions  checked
-function M.new(class, options)
+function M.new(methods, options)
+  local class = classes[methods]
   class.count = class.count + 1
   return setmetatable({
     _class = class, _options = options,

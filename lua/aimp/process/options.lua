@@ -31,13 +31,11 @@ end
 ---@field target function             called in the process; it may wait. Required
 ---@field args? any[]                 its arguments; may hold nils if it has n; default: none
 ---@field name? string                for messages, ps and aimp.worker().pool; default "Process-1" and so on
----@field daemon? boolean             true: killed when the script ends, which else waits for the process;
---- default false
+---@field daemon? boolean             killed when the script ends, which else waits for it; default false
 ---@field initializer? function       called before the target, with initargs; may wait
 ---@field initargs? any[]             default: none
 ---@field loop_initializer? fun(uv)   called before the initializer, with luv
----@field start_method? string        "forkserver" ("fork" is the same) or "spawn"; default: see
---- aimp.set_start_method
+---@field start_method? string        "forkserver" (as "fork") or "spawn"; default: aimp.set_start_method's
 local schema = {
   target = { type = "callable" },
   args = { check = list_fault, default = { n = 0 } },
