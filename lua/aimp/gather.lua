@@ -83,7 +83,7 @@ end
 ---     print(table.concat(words, ", ")) --> later, now
 ---@async
 ---@param list aimp.Task[]          may be empty
----@param opts? aimp.GatherOptions  see there
+---@param opts? aimp.GatherOptions
 ---@return any[] results  the first result of each, in the order of the list
 function M.gather(list, opts)
   local f = fiber.waiter(1, "aimp.gather")
@@ -118,7 +118,7 @@ end
 ---     end
 ---@async
 ---@param list aimp.Task[]        at least one
----@param opts? aimp.WaitOptions  see there
+---@param opts? aimp.WaitOptions
 ---@return aimp.Task[] done       those that have ended, in the order of the list
 ---@return aimp.Task[] pending    the others
 function M.wait(list, opts)

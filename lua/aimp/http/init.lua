@@ -32,7 +32,7 @@ end
 --- Example:
 ---     local api = http.Session({ base_url = "https://example.org/v1", headers = { Authorization = token } })
 ---     local user = api:post("users", { json = { name = "Ada" } }):json()
----@param opts? aimp.http.SessionOptions  see there
+---@param opts? aimp.http.SessionOptions
 ---@return aimp.http.Session
 function M.Session(opts)
   local session = session_of.new(1, opts)
@@ -47,7 +47,7 @@ end
 --- Example: `local page = http.get("https://example.org/", { timeout = 10 })`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.get(url, opts)
   local response = session_of.call("http.get", default(), "GET", url, opts)
@@ -62,7 +62,7 @@ end
 --- Example: `print(http.head("https://example.org/big.iso").headers["Content-Length"])`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.head(url, opts)
   local response = session_of.call("http.head", default(), "HEAD", url, opts)
@@ -77,7 +77,7 @@ end
 --- Example: `local user = http.post(url, { json = { name = "Ada" } }):json()`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.post(url, opts)
   local response = session_of.call("http.post", default(), "POST", url, opts)
@@ -92,7 +92,7 @@ end
 --- Example: `http.put(url, { body = text, headers = { ["Content-Type"] = "text/plain" } })`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.put(url, opts)
   local response = session_of.call("http.put", default(), "PUT", url, opts)
@@ -107,7 +107,7 @@ end
 --- Example: `http.patch(url, { json = { name = "Grace" } })`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.patch(url, opts)
   local response = session_of.call("http.patch", default(), "PATCH", url, opts)
@@ -122,7 +122,7 @@ end
 --- Example: `local status = http.delete(url).status`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function M.delete(url, opts)
   local response = session_of.call("http.delete", default(), "DELETE", url, opts)
@@ -137,7 +137,7 @@ end
 --- Example: `local dav = http.request(url, { method = "PROPFIND", headers = { Depth = 1 } })`
 ---@async
 ---@param url string                       http:// or https://
----@param opts? aimp.http.AnyRequestOptions  see there
+---@param opts? aimp.http.AnyRequestOptions
 ---@return aimp.http.Response
 function M.request(url, opts)
   local response = session_of.call("http.request", default(), nil, url, opts)

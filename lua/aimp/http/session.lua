@@ -149,7 +149,7 @@ end
 --- Example: `local page = api:get("https://example.org/", { timeout = 10 })`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:get(url, opts)
   local response = M.call("session:get", self, "GET", url, opts)
@@ -164,7 +164,7 @@ end
 --- Example: `print(api:head("https://example.org/big.iso").headers["Content-Length"])`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:head(url, opts)
   local response = M.call("session:head", self, "HEAD", url, opts)
@@ -179,7 +179,7 @@ end
 --- Example: `local user = api:post("users", { json = { name = "Ada" } }):json()`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:post(url, opts)
   local response = M.call("session:post", self, "POST", url, opts)
@@ -194,7 +194,7 @@ end
 --- Example: `api:put("notes/1", { body = text, headers = { ["Content-Type"] = "text/plain" } })`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:put(url, opts)
   local response = M.call("session:put", self, "PUT", url, opts)
@@ -209,7 +209,7 @@ end
 --- Example: `api:patch("users/7", { json = { name = "Grace" } })`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:patch(url, opts)
   local response = M.call("session:patch", self, "PATCH", url, opts)
@@ -224,7 +224,7 @@ end
 --- Example: `local status = api:delete("users/7").status`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.RequestOptions  see there
+---@param opts? aimp.http.RequestOptions
 ---@return aimp.http.Response
 function Session:delete(url, opts)
   local response = M.call("session:delete", self, "DELETE", url, opts)
@@ -239,7 +239,7 @@ end
 --- Example: `local dav = api:request("folder", { method = "PROPFIND", headers = { Depth = 1 } })`
 ---@async
 ---@param url string                       http:// or https://, or behind base_url
----@param opts? aimp.http.AnyRequestOptions  see there
+---@param opts? aimp.http.AnyRequestOptions
 ---@return aimp.http.Response
 function Session:request(url, opts)
   local response = M.call("session:request", self, nil, url, opts)

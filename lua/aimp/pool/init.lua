@@ -91,7 +91,7 @@ end
 ---     aimp.with(aimp.Pool({ processes = 2 }), function(pool)
 ---       print(table.concat(pool:map(square, { 1, 2, 3 }):await(), " ")) --> 1 4 9
 ---     end)
----@param opts? aimp.PoolOptions  see there
+---@param opts? aimp.PoolOptions
 ---@return aimp.Pool
 function M.Pool(opts)
   local options = options_module.pool(opts, 1)
@@ -248,7 +248,7 @@ end
 --- Example: `local task = pool:submit(render, { page }, { timeout = 5, retries = 1, key = page.user })`
 ---@param fn function              may wait
 ---@param args? any[]              its arguments: a list, with field n where it holds nils
----@param opts? aimp.SubmitOptions see there
+---@param opts? aimp.SubmitOptions
 ---@return aimp.Task task  its results are all that fn returns
 function Pool:submit(fn, args, opts)
   check_open(self, 1)

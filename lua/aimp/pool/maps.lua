@@ -86,7 +86,7 @@ end
 ---     end
 ---@param fn function             may wait
 ---@param items any[]|fun(): any  a list (may hold nils if it has n), or an iterator, which may wait
----@param opts? aimp.MapOptions   see there
+---@param opts? aimp.MapOptions
 ---@return aimp.PoolResult
 function Pool:map(fn, items, opts)
   guard.check_open(self, 1)
@@ -101,7 +101,7 @@ end
 --- Example: `local sums = pool:starmap(math.max, { { 1, 2 }, { 3, 4, 5 } }):await()`
 ---@param fn function                 may wait
 ---@param lists any[][]|fun(): any[]  each is a list (may hold nils if it has n)
----@param opts? aimp.MapOptions       see there
+---@param opts? aimp.MapOptions
 ---@return aimp.PoolResult
 function Pool:starmap(fn, lists, opts)
   guard.check_open(self, 1)
