@@ -58,14 +58,23 @@ local function fit(item, from)
   return from:sub(-1) == "/" and item.file:sub(1, #from) == from and #from or 0
 end
 
+local function place_on(page, item)
+  local best, place = 0, nil
+  for i, from in ipairs(page.from) do
+    local points = fit(item, from)
+    if points > best then
+      best, place = points, i
+    end
+  end
+  return place, best
+end
+
 local function find_page(item, pages)
   local best, found, place = 0, nil, nil
   for _, page in ipairs(pages) do
-    for i, from in ipairs(page.from) do
-      local points = fit(item, from)
-      if points > best then
-        best, found, place = points, page, i
-      end
+    local here, points = place_on(page, item)
+    if points > best then
+      best, found, place = points, page, here
     end
   end
   return found, place
@@ -73,7 +82,7 @@ end
 
 local function before(a, b)
   if a.place ~= b.place then
-    return a.place < b.place
+    return (a.place or math.huge) < (b.place or math.huge)
   elseif a.file ~= b.file then
     return a.file < b.file
   elseif a.line ~= b.line then
@@ -141,6 +150,17 @@ local function report_unused(model, pages, used)
   end
 end
 
+-- The methods of a class in the order of the page's files.
+local function sort_methods(page, item, used)
+  for _, entry in ipairs(item.class and item.class.entries or {}) do
+    entry.place = place_on(page, { file = entry.file })
+    used[page.from[entry.place or 0] or 0] = true
+  end
+  if item.class then
+    table.sort(item.class.entries, before)
+  end
+end
+
 --- The pages with what is on them; what is on none is reported.
 ---@param model docs.Model
 ---@param pages docs.Page[]
@@ -156,6 +176,7 @@ function M.lay_out(model, pages)
     if page then
       item.place, used[page][page.from[place]] = place, true
       table.insert(of[page].items, item)
+      sort_methods(page, item, used[page])
     else
       model:report("%s: %s is on no page of scripts/lib/docs/pages.lua", item.file, item.name)
     end

@@ -153,12 +153,6 @@ function Writer:class(item)
   end
   self:examples(class)
   self:fields(class.fields)
-  table.sort(class.entries, function(a, b)
-    if a.file ~= b.file then
-      return a.file < b.file
-    end
-    return a.line < b.line
-  end)
   for _, entry in ipairs(class.entries) do
     self:entry(entry, "###", headings.of_method(entry))
   end
@@ -212,17 +206,24 @@ local function index_row(self, name, target, text, is_async)
   self:add("| [`%s`](%s)%s | %s |", name, target, is_async and " ⏳" or "", (text:gsub("|", "\\|")))
 end
 
+local function index_item(self, page, item)
+  local file, heading = page.page.name .. ".md#", headings.of_item(item)
+  local is_async = item.entry and item.entry.doc.is_async
+  index_row(self, heading, file .. headings.anchor(heading), summary_of(item), is_async)
+  for _, entry in ipairs(item.class and item.class.entries or {}) do
+    heading = headings.of_method(entry)
+    index_row(self, heading, file .. headings.anchor(heading), annotation.first_sentence(entry.doc.text),
+      entry.doc.is_async)
+  end
+end
+
 local function index_page(self, page)
   self:add("## [%s](%s.md)\n", page.page.title, page.page.name)
   self:add("| | |")
   self:add("|---|---|")
   for _, item in ipairs(page.items) do
-    local file, heading = page.page.name .. ".md#", headings.of_item(item)
-    local is_async = item.entry and item.entry.doc.is_async
-    index_row(self, heading, file .. headings.anchor(heading), summary_of(item), is_async)
-    for _, entry in ipairs(item.class and item.class.entries or {}) do
-      index_row(self, headings.of_method(entry), file .. headings.anchor(headings.of_method(entry)),
-        annotation.first_sentence(entry.doc.text), entry.doc.is_async)
+    if not item.name:find("Options$") then
+      index_item(self, page, item)
     end
   end
   self:add("")

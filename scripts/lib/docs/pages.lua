@@ -26,7 +26,8 @@ one that is cancelled has CANCELLED raised at its wait, whatever it waits for.]]
     intro = [[
 A pool runs functions in other processes, each of which runs many of them at once. Functions go there
 with the variables that they capture; what a worker stores in those is its own.]],
-    from = { "aimp.Pool", "aimp.set_start_method", "lua/aimp/pool/result.lua", "lua/aimp/pool/" },
+    from = { "aimp.Pool", "lua/aimp/pool/init.lua", "lua/aimp/pool/maps.lua", "lua/aimp/pool/life.lua",
+      "lua/aimp/pool/result.lua", "lua/aimp/pool/" },
   },
   {
     name = "processes", title = "Single processes",
