@@ -7,14 +7,16 @@ local buffer = require("string.buffer")
 local check = require("aimp.check")
 local core_module = require("aimp.shared.queue.core")
 local errors = require("aimp.errors")
-local ffi = require("ffi")
+local fiber = require("aimp.fiber")
+local items = require("aimp.shared.queue.items")
+local permits = require("aimp.shared.queue.permits")
 local protocol = require("aimp.shared.queue.protocol")
 local shared = require("aimp.shared")
 local stub_module = require("aimp.shared.queue.stub")
-local wire = require("aimp.codec.wire")
 
 local LOCAL = shared.LOCAL
 local band = bit.band
+local waiter = fiber.waiter
 
 local M = {}
 
@@ -62,6 +64,7 @@ function Queue:put(value, timeout)
   check_self(self, "put")
   check_item("put", value)
   check.arg(1, "queue:put", 2, timeout, "seconds?")
+  waiter(1, "queue:put")
   self._core:put(LOCAL, timeout, value)
 end
 
@@ -77,6 +80,7 @@ end
 function Queue:get(timeout)
   check_self(self, "get")
   check.arg(1, "queue:get", 1, timeout, "seconds?")
+  waiter(1, "queue:get")
   local got, value = self._core:get(LOCAL, timeout)
   if not got then
     error(errors.new("CLOSED", "the queue is closed, and nothing is left in it"), 0)
@@ -89,12 +93,14 @@ end
 --- Raises CLOSED when the queue is closed, ENCODE as put does.
 ---
 --- Example: `if not queue:try_put(job) then print("busy") end`
+---@async
 ---@param value any  not nil
 ---@return boolean done
 function Queue:try_put(value)
   check_self(self, "try_put")
   check_item("try_put", value)
-  return self._core:try_put(LOCAL, value)
+  local done = self._core:try_put(LOCAL, value)
+  return done
 end
 
 --- Takes the first item if there is one. In the queue's own process it does not wait; in another, for the
@@ -103,6 +109,7 @@ end
 --- Raises DECODE for an item that cannot be read here.
 ---
 --- Example: `local job = queue:try_get()`
+---@async
 ---@return any? item  nil: there is none
 function Queue:try_get()
   check_self(self, "try_get")
@@ -113,40 +120,48 @@ function Queue:try_get()
   return nil
 end
 
---- How many items nobody has got yet. Others may change that at any time.
+--- How many items nobody has got yet. Others may change that at any time. In the queue's own process it does
+--- not wait; in another, for the answer.
 ---
 --- Raises nothing but misuse.
 ---
 --- Example: `print(queue:size())`
+---@async
 ---@return integer items
 function Queue:size()
   check_self(self, "size")
-  return self._core:size(LOCAL)
+  local size = self._core:size(LOCAL)
+  return size
 end
 
 --- Nothing can be put any more; what is there can still be got, after which getters are told: `get` raises
---- CLOSED, `iter` ends. Closing again does nothing.
+--- CLOSED, `iter` ends. Closing again does nothing. In the queue's own process it does not wait; in another,
+--- for the answer.
 ---
 --- Raises nothing but misuse.
 ---
 --- Example: `queue:close()`
+---@async
 function Queue:close()
   check_self(self, "close")
   self._core:close(LOCAL)
 end
 
---- Whether it was closed.
+--- Whether it was closed. In the queue's own process it does not wait; in another, for the answer.
 ---
 --- Raises nothing but misuse.
 ---
 --- Example: `while not queue:closed() do queue:put(read()) end`
+---@async
 ---@return boolean
 function Queue:closed()
   check_self(self, "closed")
-  return self._core:closed(LOCAL)
+  local is_closed = self._core:closed(LOCAL)
+  return is_closed
 end
 
 local function next_item(self)
+  waiter(1, "iterating over a queue")
   local got, value = self._core:get(LOCAL)
   if got then
     return value
@@ -178,25 +193,38 @@ end
 
 local scratch = buffer.new()
 
--- A scalar is kept as it is, a plain table as its bytes, which are checked when they are read.
-local function put_from(core, client, event)
-  if core.maxsize > 0 and not core.room:arrived(client, event.cell, event.generation) then
-    return -- from a place that it does not have
+local function item_from(client, event)
+  scratch:set(event.data, event.len)
+  local receiver = client.connection.receiver
+  local ok, value = pcall(receiver.unpack, receiver, scratch, band(event.tag, 0xff), 1)
+  if not ok then
+    return value, items.FAULT
+  elseif value == nil then
+    return errors.new("DECODE", "a queue's item is nil"), items.FAULT
   end
-  local format, data, len = band(event.tag, 0xff), event.data, tonumber(event.len)
-  if format == 0 and wire.is_table(data, len) then
-    core:add(ffi.string(data, len), true)
-  else
-    core:add(client.connection.receiver:unpack(scratch:set(data, len), format, 1), false)
+  return value, items.VALUE
+end
+
+-- Nothing in it is trusted: who has no place, or no permit, puts nothing.
+local function put_from(core, client, event)
+  local value, form = item_from(client, event)
+  if core.maxsize > 0 then
+    if core.room:arrived(client, event.cell, event.generation) then
+      core:add(value, form)
+    end
+  elseif permits.arrived(client, event.cell, event.generation) then
+    core:add(value, form)
+    permits.taken(client)
   end
 end
 
 local asks = {
+  [protocol.PUT] = put_from,
   [protocol.WANT] = function(core, client, event)
     core.offers:want(client, tonumber(event.index), tonumber(event.wall_ns))
   end,
   [protocol.UNWANT] = function(core, client, event)
-    core.offers:unwant(client, tonumber(event.index))
+    core.offers:change(client, -tonumber(event.index))
   end,
   [protocol.TRY_GET] = function(core, client)
     core.offers:try(client)
@@ -204,18 +232,11 @@ local asks = {
   [protocol.DONE] = function(core, client, event)
     core.offers:done(client, event.cell, event.generation)
   end,
-  [protocol.AWARE] = function(core, client)
-    core:aware(client)
-  end,
   [protocol.WANT_PLACE] = function(core, client, event)
     core.room:want(client, tonumber(event.index), tonumber(event.wall_ns))
   end,
   [protocol.UNWANT_PLACE] = function(core, client, event)
-    core.room:unwant(client, tonumber(event.index))
-  end,
-  [protocol.SPOILT] = function(core, client, event)
-    core.room:arrived(client, event.cell, event.generation)
-    core:admit()
+    core.room:change(client, -tonumber(event.index))
   end,
   [protocol.DONE_PLACES] = function(core, client, event)
     core.room:done(client, event.cell, event.generation)
@@ -223,12 +244,9 @@ local asks = {
 }
 
 local function on_ask(core, client, op, event)
-  if core.link then
-    return -- one that only passes the queue on serves calls
-  elseif op == protocol.PUT then
-    return put_from(core, client, event)
-  elseif asks[op] then
-    asks[op](core, client, event)
+  local handle = asks[op]
+  if handle and not core.link then -- one that only passes the queue on serves calls
+    handle(core, client, event)
   end
 end
 
