@@ -12,6 +12,10 @@ local M = {}
 
 local PENDING, DONE, CANCELLED = tasks.PENDING, tasks.DONE, tasks.CANCELLED
 
+--- What can be waited for: a task, or anything else that has a method `await`, such as a pool's result, for
+--- which a task is made.
+---@alias aimp.Awaitable aimp.Task|aimp.PoolResult|aimp.Process|{ await: fun(self: table): ... }
+
 ---@class aimp.GatherOptions
 ---@field return_exceptions? boolean  error objects take their place among the results; default false
 local gather_options = {
@@ -68,9 +72,6 @@ end
 --- Waits for all tasks of a list. When the caller is cancelled, so are they, and the caller goes on when
 --- they have ended.
 ---
---- The list may also hold what has a method `await`, such as a pool's result. So may those of `aimp.wait` and
---- `aimp.as_completed`.
----
 --- Raises the first failure at once, and cancels the other tasks; with `return_exceptions` none of theirs.
 ---
 --- Example:
@@ -82,7 +83,7 @@ end
 ---     local words = aimp.gather({ aimp.spawn(slow, "later"), aimp.spawn(slow, "now") })
 ---     print(table.concat(words, ", ")) --> later, now
 ---@async
----@param list aimp.Task[]          may be empty
+---@param list aimp.Awaitable[]     may be empty
 ---@param opts? aimp.GatherOptions
 ---@return any[] results  the first result of each, in the order of the list
 function M.gather(list, opts)
@@ -117,7 +118,7 @@ end
 ---       task:cancel()
 ---     end
 ---@async
----@param list aimp.Task[]        at least one
+---@param list aimp.Awaitable[]   at least one
 ---@param opts? aimp.WaitOptions
 ---@return aimp.Task[] done       those that have ended, in the order of the list
 ---@return aimp.Task[] pending    the others
@@ -190,7 +191,7 @@ end
 ---     --> now
 ---     --> later
 ---@async
----@param list aimp.Task[]  may be empty
+---@param list aimp.Awaitable[]  may be empty
 ---@return async fun(): aimp.Task? next  for the loop
 function M.as_completed(list)
   fiber.waiter(1, "aimp.as_completed")
@@ -230,7 +231,7 @@ end
 ---
 --- Example: `local answer = aimp.wait_for(pool:apply(ask, question), 2.5)`
 ---@async
----@param task aimp.Task   or what has a method `await`
+---@param task aimp.Awaitable
 ---@param seconds? number  counted from this call; default: no limit
 ---@return any ...  its results
 function M.wait_for(task, seconds)
