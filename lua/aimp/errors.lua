@@ -40,6 +40,7 @@ local M = {}
 ---@field item? integer        place of the map's item that failed, from 1
 ---@field attempts? integer    tries that aimp.retry made
 ---@field name? string         IO: libuv's name for the error, "ENOENT"
+---@field others? aimp.Error[]  further errors of a task group: of its tasks, then of its function
 local Error = {}
 Error.__index = Error
 Error.__name = "aimp.Error"
