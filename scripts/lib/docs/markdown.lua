@@ -161,6 +161,9 @@ end
 function Writer:alias(item)
   self:add("## %s\n", item.name)
   self:doc(item.doc)
+  if item.doc.alias.kind ~= "" then
+    self:add(self:kind(item.doc.alias.kind) .. "\n")
+  end
   for _, choice in ipairs(item.doc.alias.choices) do
     self:add("- `%s`: %s", choice.value, choice.text)
   end
