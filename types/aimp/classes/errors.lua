@@ -1,0 +1,38 @@
+---@meta _
+-- SPDX-License-Identifier: MIT
+-- Made by scripts/docs from the comments in lua/aimp; change those.
+
+--- What kind of failure an error object stands for.
+---@alias aimp.ErrorCode 
+---| "REMOTE" # a function raised something that is no error object; `cause` is the value
+---| "WORKER_DIED" # the worker ended while it ran the task; `signal` or `status` says how
+---| "TIMEOUT" # not done in time
+---| "CANCELLED" # the task, the map or the wait was cancelled
+---| "CLOSED" # the pool, the queue or the session is closed, or was while this waited for it
+---| "ENCODE" # a value cannot be sent to another process; the message has the path to it
+---| "DECODE" # what arrived cannot be read
+---| "HTTP" # an HTTP request failed, its response did not come whole, or too late
+---| "IO" # a libuv function reported an error; `name` is "ENOENT" and so on
+---| "STATE" # not possible in the present state
+---| "DEADLOCK" # nothing is left that could wake the main task
+---| "START" # a worker, or the process that forks workers, could not be started
+
+--- A failure at run time. It travels between processes as it is; `tostring` gives the message and the
+--- traceback.
+---
+--- A task that raises a table of its own is known by `cause`: the same table, or from another process a
+--- copy with its fields and, if its class can be named, its metatable.
+---@class aimp.Error
+---@field code aimp.ErrorCode # what kind of failure it is
+---@field message string # one line for people
+---@field traceback? string # the stack where it was raised, then those of who awaited it
+---@field cause? any # the value that was raised, where it was no error object
+---@field pid? integer # process id of the worker
+---@field signal? integer # signal that ended the worker
+---@field status? integer # exit status of the worker
+---@field task? any # name of the task, where it has one
+---@field item? integer # place of the map's item that failed, from 1
+---@field attempts? integer # tries that aimp.retry made
+---@field name? string # IO: libuv's name for the error, "ENOENT"
+---@field others? aimp.Error[] # further errors of a task group: of its tasks, then of its function
+
