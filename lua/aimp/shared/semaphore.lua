@@ -182,7 +182,7 @@ shared.define({
   class = Semaphore,
   methods = {
     acquire = { waits = true, undo = "release" },
-    release = {}, value = {},
+    release = { ends = function(n) return n end }, value = {},
   },
 })
 
