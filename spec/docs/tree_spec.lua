@@ -93,6 +93,23 @@ local function anchors_of(text)
   return anchors
 end
 
+describe("the types for editors", function()
+  it("are Lua, and have every name of the module", function()
+    local list = tree.list("types", "")
+    for _, path in ipairs(list) do
+      assert(loadstring(tree.read("types/" .. path), "@types/" .. path))
+    end
+    assert.is_true(#list >= 8)
+    local text, count = tree.read("types/aimp/init.lua"), 0
+    for name in pairs(require("aimp")) do
+      local is_there = text:find("\nfunction aimp%." .. name .. "%(") or text:find("\naimp%." .. name .. " =")
+      assert.is_truthy(is_there, name)
+      count = count + 1
+    end
+    assert.is_true(count > 15)
+  end)
+end)
+
 describe("the pages", function()
   local texts = {}
   for _, path in ipairs(tree.list("docs/api", "")) do
