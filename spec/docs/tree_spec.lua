@@ -4,6 +4,7 @@
 local cli = require("spec.cli.support")
 local project = require("scripts.lib.docs.project")
 local tree = require("scripts.lib.docs.tree")
+local uv = require("luv")
 
 local function check()
   return cli.run({ "scripts/lib/docs/main.lua", "--check" })
@@ -127,5 +128,17 @@ describe("the pages", function()
       end
     end
     assert.is_true(count > 100)
+  end)
+
+  it("are found from docs/README.md, all of whose links lead somewhere", function()
+    local text, targets = tree.read("docs/README.md"), {}
+    for target in text:gmatch("%]%(([^)]+)%)") do
+      targets[target] = true
+      assert.is_truthy(target:find("^https:") or uv.fs_stat("docs/" .. target), target)
+    end
+    assert.is_true(targets["api/README.md"])
+    for _, path in ipairs(tree.list("docs", "")) do
+      assert.is_truthy(path:find("/") or path == "README.md" or targets[path], path .. " has no link")
+    end
   end)
 end)
