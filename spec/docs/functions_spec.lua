@@ -171,9 +171,10 @@ return setmetatable(M, { __index = function(_, name)
   return modules[name] and require(modules[name])
 end })
 ]])
-    local problems = support.document(text)
+    local problems, texts = support.document(text)
     assert.equal(1, #problems, table.concat(problems, "\n"))
     assert.matches("NAME.crate: cannot be loaded: .*module 'NAME.crate' not found", problems[1])
+    assert.is_nil(texts) -- no page is written that would lack it
   end)
 
   it("that says ---@private need say no more", function()

@@ -40,6 +40,7 @@ local M = {}
 ---@field used_aliases table<string, { doc: docs.Annotation, file: string }>
 ---@field entries docs.Entry[]                         all of them
 ---@field problems string[]
+---@field is_whole boolean                              all that the module names could be loaded
 ---@field survey docs.Survey
 ---@field files table<string, docs.File>
 ---@field folder string
@@ -174,6 +175,7 @@ function M.build(options)
   local lost
   self.keys[options.module], lost = modules_module.keys(options.module, root)
   lists.append(self.problems, lost)
+  self.is_whole = #lost == 0
   self.survey = survey_module.new(options.root, options.files, modules_module.loaded(options.module))
   self.all_classes = classes_module.read(options.files)
   self.class_of = classes_module.bind(self.all_classes, self.survey)

@@ -64,7 +64,7 @@ end
 --- Documents a module.
 ---@param project docs.Project
 ---@return string[] problems
----@return { pages: table<string, string>, types: table<string, string> }? texts  by path; nil: an old build
+---@return { pages: table<string, string>, types: table<string, string> }? texts  by path; nil: none to be had
 ---@return docs.Model? model
 function M.document(project)
   local model = model_module.build({ module = project.module, root = project.root,
@@ -75,6 +75,9 @@ function M.document(project)
   end
   check(model)
   table.sort(model.problems)
+  if not model.is_whole then
+    return model.problems -- its pages would lack what could not be loaded
+  end
   return model.problems, { pages = markdown.pages(layout), types = stubs.files(model, layout) }, model
 end
 
