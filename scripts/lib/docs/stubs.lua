@@ -150,7 +150,8 @@ end
 
 function Writer:alias(item)
   self:doc(item.doc)
-  self:add(("---@alias %s %s"):format(item.name, editor_type(item.doc.alias.kind)))
+  local kind = editor_type(item.doc.alias.kind)
+  self:add("---@alias " .. item.name .. (kind ~= "" and " " .. kind or ""))
   for _, choice in ipairs(item.doc.alias.choices) do
     self:add(("---| %s # %s"):format(choice.value, choice.text))
   end

@@ -3,7 +3,7 @@
 -- Made by scripts/docs from the comments in lua/aimp; change those.
 
 --- What kind of failure an error object stands for.
----@alias aimp.ErrorCode 
+---@alias aimp.ErrorCode
 ---| "REMOTE" # a function raised something that is no error object; `cause` is the value
 ---| "WORKER_DIED" # the worker ended while it ran the task; `signal` or `status` says how
 ---| "TIMEOUT" # not done in time
