@@ -3,6 +3,7 @@ local aimp = require("aimp")
 local display = require("aimp.progress.display")
 local errors = require("aimp.errors")
 local pools = require("spec.pool.support")
+local shutdown = require("aimp.shutdown")
 local support = require("spec.progress.support")
 local turns = require("spec.task.support").turns
 local uv = require("luv")
@@ -107,12 +108,15 @@ describe("aimp.progress of tasks", function()
 
   shown("counts those that have ended, taken or not", function(record)
     local list = tasks_of(1, 1, 1, 99)
+    turns(2)
+    local also = tasks_of(1) -- ends while the bar is shown
+    list[5] = also[1]
     for task in aimp.progress(list) do
       turns(5)
       if task:done() then break end
     end
     record.before()
-    assert.same({ "3/4" }, ends(record))
+    assert.same({ "4/5" }, ends(record))
     list[4]:cancel()
     turns(2)
   end)
@@ -330,6 +334,14 @@ describe("aimp.progress", function()
     assert.same({ 0, 0, 0 }, { record.opened, #record.draws, #record.ended })
     misuse("the bar is closed", function() bar:update() end)
   end))
+
+  shown("leaves nothing to be done at the end of the program", function()
+    local before = shutdown.count()
+    local bar = aimp.progress({ total = 1 })
+    assert.equal(before + 1, shutdown.count())
+    bar:close()
+    assert.equal(before, shutdown.count())
+  end)
 
   shown("refuses what it cannot show, at the caller's line", function()
     local task = aimp.spawn(function() end)

@@ -9,6 +9,7 @@ local pools = require("spec.pool.support")
 local support = require("spec.progress.support")
 local terminals = require("aimp.progress.terminal")
 local turns = require("spec.task.support").turns
+local uv = require("luv")
 
 local failure, misuse, numbers, ends = pools.failure, pools.misuse, pools.numbers, support.ends
 
@@ -116,6 +117,15 @@ describe("the option progress of a map", function()
     record.before()
     assert.same({ "1/2" }, ends(record))
     result:cancel()
+  end)
+
+  with_pool("costs nothing with AIMP_PROGRESS=0", function(record, pool)
+    uv.os_setenv("AIMP_PROGRESS", "0")
+    local result = pool:map(double, { 1 }, { progress = "x" })
+    uv.os_unsetenv("AIMP_PROGRESS")
+    assert.is_nil(result.follower)
+    assert.equal(2, result:await()[1])
+    assert.equal(0, record.opened)
   end)
 
   with_pool("is a label or true", function(_, pool)

@@ -52,6 +52,17 @@ describe("watch.is_looping", function()
     assert.is_true(watch.is_looping(thread, object))
   end)
 
+  it("sees a loop of the coroutine's first function while that runs", function()
+    local object, seen = counter(), nil
+    started(function()
+      for n in object do
+        if n == 2 then break end
+        seen = watch.is_looping(coroutine.running(), object)
+      end
+    end)
+    assert.is_true(seen)
+  end)
+
   it("sees the outer of two loops", function()
     local outer, inner = counter(), counter()
     for n in outer do
@@ -84,6 +95,18 @@ describe("watch.is_looping", function()
     local thread = started(function() coroutine.yield(self) end)
     assert.is_false(watch.is_looping(thread, object))
     assert.is_false(watch.is_looping(coroutine.running(), object))
+  end)
+
+  it("is the same however often it is asked", function() -- until it is compiled
+    local object = counter()
+    local thread = coroutine.running()
+    for n in object do
+      assert(watch.is_looping(thread, object) and watch.is_used(thread, object), n)
+      if n == 3000 then break end
+    end
+    for n = 1, 3000 do
+      assert(not watch.is_looping(thread, object) and not watch.is_used(thread, object), n)
+    end
   end)
 
   it("takes a loop to be there that lies too deep", function()

@@ -1,8 +1,8 @@
 --- ProgressBar: what aimp.progress gives. Iterated, it passes on what its source gives and counts; or it is
 --- moved by hand.
 ---
---- Of what a loop works at itself, an item is done when the next one is asked for; what others do, such as
---- tasks, is counted elsewhere (`meter.read`).
+--- Of what a loop works at, an item is done when the next one is asked for. What others do, such as tasks, is
+--- counted by `read`, which the meter asks instead.
 -- SPDX-License-Identifier: MIT
 local check = require("aimp.check")
 local display = require("aimp.progress.display")
@@ -23,8 +23,6 @@ ProgressBar.__name = "aimp.ProgressBar"
 
 local M = {}
 
-local function nothing() end
-
 -- Tables have no finalizer; this userdata, which only the bar has, has one. It must not refer to the bar.
 local function sentinel_of(meter)
   local sentinel = newproxy(true)
@@ -43,8 +41,7 @@ function M.new(options, source, read)
   meter.read = read
   local self = setmetatable({
     _meter = meter, _sentinel = sentinel_of(meter), _source = source or false, _is_closed = false,
-    _counts = not read, -- whether the items that are given are what is counted
-    _has_item = false,  -- one was given and is being worked at
+    _has_item = false, -- one was given and is being worked at
     _is_watched = false,
   }, ProgressBar)
   display.show(meter)
@@ -116,7 +113,6 @@ end
 
 local function give(self, first, ...)
   if first == nil then
-    self._source = nothing
     self:close()
     return nil
   end
@@ -125,7 +121,7 @@ local function give(self, first, ...)
 end
 
 local function finish_item(self)
-  if self._has_item and self._counts then
+  if self._has_item then
     self._meter.count = self._meter.count + 1
   end
   self._has_item = false

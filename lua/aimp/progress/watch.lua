@@ -8,25 +8,19 @@ local M = {}
 -- A stack that is deeper is not looked through; what is further down is taken to be there.
 local LEVELS_MAX = 1000
 
-local function frame_has(thread, level, object, also_self)
-  local i = 1
-  while true do
-    local name, value = debug.getlocal(thread, level, i)
-    if not name then
-      return false
-    elseif rawequal(value, object) and (name == "(for generator)" or also_self and name == "self") then
-      return true
-    end
-    i = i + 1
-  end
-end
-
+-- One function: a level counts from the function that asks, if that runs in the same coroutine.
 local function stack_has(thread, object, also_self)
   for level = 0, LEVELS_MAX do
     if not debug.getinfo(thread, level, "l") then
       return false
-    elseif frame_has(thread, level, object, also_self) then
-      return true
+    end
+    local i, name, value = 1, debug.getlocal(thread, level, 1)
+    while name do
+      if rawequal(value, object) and (name == "(for generator)" or also_self and name == "self") then
+        return true
+      end
+      i = i + 1
+      name, value = debug.getlocal(thread, level, i)
     end
   end
   return true
