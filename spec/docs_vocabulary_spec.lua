@@ -16,7 +16,7 @@ local class_of = {
   subscription = "aimp.DictSubscription", task = "aimp.Task", worker = "aimp.Worker",
 }
 
-local model = select(3, project.document({ module = "aimp", folder = "lua/", root = ".", pages = pages }))
+local problems, _, model = project.document({ module = "aimp", folder = "lua/", root = ".", pages = pages })
 
 -- The code in the first column of each table.
 local function spans()
@@ -90,8 +90,8 @@ local function is_option(word)
 end
 
 describe("docs/vocabulary.md", function()
-  it("can be checked: the API is that of this build", function()
-    assert.is_table(model, "build aimprun again")
+  it("can be checked: the API is known", function()
+    assert.is_table(model, table.concat(problems, "\n"))
   end)
 
   it("names nothing that aimp does not have", function()
