@@ -32,16 +32,6 @@ local function read_files(project)
   return files
 end
 
--- Everything is found by its line, so the sources must be those that aimprun was built from.
-local function is_stale(model)
-  for _, entry in ipairs(model.entries) do
-    if not entry.declaration then
-      return true
-    end
-  end
-  return false
-end
-
 local function check(model)
   local behaviour = behaviour_module.new(model)
   local function reporter(file, line, name)
@@ -70,7 +60,7 @@ function M.document(project)
   local model = model_module.build({ module = project.module, root = project.root,
     folder = project.folder, files = read_files(project) })
   local layout = layout_module.lay_out(model, project.pages)
-  if is_stale(model) then
+  if model.survey.is_stale then -- everything is found by its line
     return { project.module .. ": functions are not where the sources have them; build aimprun again" }
   end
   check(model)

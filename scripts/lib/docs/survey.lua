@@ -8,6 +8,7 @@ local M = {}
 ---@class docs.Survey
 ---@field tables table[]                   those that hold functions, in the order in which they were found
 ---@field values table<string, table[]>    by "file name": tables that a file has in locals of that name
+---@field is_stale boolean                 a function is not where the text has one
 local Survey = {}
 Survey.__index = Survey
 
@@ -66,6 +67,7 @@ local function look_at_function(self, fn)
   if not self.files[path or ""] then
     return -- somebody else's
   end
+  self.is_stale = self.is_stale or not self:declaration(fn)
   for i = 1, math.huge do
     local name, value = debug.getupvalue(fn, i)
     if not name then
@@ -83,8 +85,8 @@ end
 ---@param values any[]
 ---@return docs.Survey
 function M.new(root, files, values)
-  local self = setmetatable({ root = root, files = files, tables = {}, values = {}, seen = {}, queue = {} },
-    Survey)
+  local self = setmetatable({ root = root, files = files, tables = {}, values = {}, is_stale = false, seen = {},
+    queue = {} }, Survey)
   for _, other in ipairs({ _G, package.loaded, debug.getregistry() }) do
     self.seen[other] = true -- the whole world hangs from these
   end

@@ -27,4 +27,35 @@
 --- A progress bar. It is shown from its making until it is closed, its loop is over or left, or nobody has it
 --- any more. `aimp.with` closes it.
 ---@class aimp.ProgressBar
+---@overload async fun(state?: any, control?: any): any
+local ProgressBar = {}
+
+--- Counts items as done.
+---
+--- Raises nothing but misuse, which includes a bar that is closed.
+---
+--- ```lua
+--- bar:update(10)
+--- ```
+---@param n? number # items, 0 or more; default 1
+function ProgressBar:update(n) end
+
+--- Gives it another description.
+---
+--- Raises nothing but misuse, which includes a bar that is closed.
+---
+--- ```lua
+--- bar:describe("second part")
+--- ```
+---@param text? string
+function ProgressBar:describe(text) end
+
+--- Draws it for the last time. Again does nothing.
+---
+--- Raises nothing but misuse.
+---
+--- ```lua
+--- bar:close()
+--- ```
+function ProgressBar:close() end
 
