@@ -26,6 +26,19 @@ describe("a class", function()
       "---@field size integer  items that it takes\n", "---@field size integer  how much it takes\n")))
   end)
 
+  it("has each field once, and no method of that name", function()
+    local field = "---@field size integer  items that it takes\n"
+    local twice = only(support.problems_with(field, field .. field))
+    assert.matches("NAME.Box: field 'size' is there twice", twice)
+    local both = only(support.problems_with(field, field .. "---@field take boolean  it can be taken\n"))
+    assert.matches("NAME.Box: 'take' is a field and a method", both)
+  end)
+
+  it("has tags that can be read", function()
+    assert.matches("NAME.Box: cannot read ---@field size", only(support.problems_with(
+      "---@field size integer  items that it takes\n", "---@field size\n")))
+  end)
+
   it("may have an example, which is checked", function()
     local text = support.changed("--- A box for some things.\n",
       "--- A box for some things.\n---\n--- Example: `local box = NAME.bux()`\n")
@@ -155,6 +168,14 @@ describe("an option", function()
   it("is found where the function checks it", function()
     assert.same({}, with_rules_elsewhere(SIZE))
     assert.matches("option 'size' is not documented", with_rules_elsewhere("")[1])
+  end)
+
+  it("is checked against some rules", function()
+    local text = support.changed("options, rules)", "options, M.rules())")
+      :gsub("local rules =", "\nlocal rules =")
+      :gsub("local M = {}", "%0\n\n---@private\nfunction M.rules() end")
+    assert.matches("NAME.BoxOptions: no rules are found which it could be checked against",
+      only((support.document(text))))
   end)
 
   it("is found in rules that the function makes itself", function()

@@ -120,8 +120,10 @@ describe("a comment", function()
   end)
 
   it("with a tag that cannot be read says so", function()
-    assert.same({ "cannot read ---@param fn", "cannot read ---@parm x number" },
-      read("@param fn\n@parm x number").faults)
+    for _, line in ipairs({ "@param fn", "@parm x number", "@field size", "@return !" }) do
+      assert.same({ "cannot read ---" .. line }, read(line).faults)
+    end
+    assert.same({ 'cannot read ---@alias | "lost" of no alias' }, read('| "lost" of no alias').faults)
   end)
 
   it("whose text behind a tag is not indented says so", function()

@@ -152,6 +152,10 @@ end
       makes("box:take(5)`", "box:take(5`", "its example does not compile")
     end)
 
+    it("that is not empty", function()
+      makes("--- Example: `local thing = box:take(5)`\n", "--- Example:\n---\n", "has an empty example")
+    end)
+
     it("that compiles, of several lines", function()
       makes("--- Example: `local thing = box:take(5)`\n",
         "--- Example:\n---     while true do\n---       box:take()\n",
@@ -162,6 +166,10 @@ end
       makes("`local box = NAME.box({ size = 3 })`", "`local box = NAME.bux({ size = 3 })`",
         "names NAME.bux, which is not there")
     end)
+  end)
+
+  it("has tags that can be read", function()
+    makes("---@async\n", "---@async\n---@returns nothing\n", TAKE .. ": cannot read ---@returns nothing")
   end)
 
   it("of a lazily loaded name must load", function()
