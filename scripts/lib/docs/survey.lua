@@ -85,8 +85,9 @@ end
 ---@param values any[]
 ---@return docs.Survey
 function M.new(root, files, values)
-  local self = setmetatable({ root = root, files = files, tables = {}, values = {}, is_stale = false, seen = {},
-    queue = {} }, Survey)
+  local self = setmetatable({
+    root = root, files = files, tables = {}, values = {}, is_stale = false, seen = {}, queue = {},
+  }, Survey)
   for _, other in ipairs({ _G, package.loaded, debug.getregistry() }) do
     self.seen[other] = true -- the whole world hangs from these
   end
