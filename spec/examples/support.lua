@@ -33,14 +33,14 @@ function M.assert_lines(child, patterns)
 end
 
 --- Calls fn(server, options) with an HTTP server in this process; a path below /missing is not found.
---- With the options a child finds it whatever proxies the specs' user has.
+--- With the options a child finds it whatever proxies the specs' user has, and draws no progress bars.
 ---@async
 ---@param fn fun(server: spec.Server, options: table)
 function M.with_server(fn)
   local server = tcp_server.start(function(connection, request)
     connection:respond(request.path:find("^/missing") and "404 Not Found" or "200 OK", "body\n")
   end)
-  local ok, err = pcall(fn, server, { env = { no_proxy = "127.0.0.1" } })
+  local ok, err = pcall(fn, server, { env = { no_proxy = "127.0.0.1", AIMP_PROGRESS = "0" } })
   server:stop()
   assert(ok, err)
 end
