@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define RING  (4 * KIB)
 #define ARENA (16 * KIB)
@@ -187,6 +190,72 @@ static void test_a_full_socket_is_no_room(void **state)
     pair_close(&pair);
 }
 
+#define MANY 20000u
+
+/* Takes all that comes, and sleeps in between. */
+static void take_many(struct pair *pair)
+{
+    struct channel *in = pair->end[CHANNEL_WORKER];
+    struct frame frame;
+    const void *payload;
+    for (uint32_t taken = 0; taken < MANY;) {
+        if (aimp__channel_receive(in, &frame, &payload, NULL) == 1) {
+            taken += close(aimp__channel_take_fd(in)) == 0;
+            aimp__channel_wake_peer(in);
+        } else if (aimp__channel_sleep_begin(in)) {
+            struct pollfd entry = {.fd = pair->wake[CHANNEL_WORKER], .events = POLLIN};
+            poll(&entry, 1, -1);
+            aimp__wake_drain(pair->wake[CHANNEL_WORKER]);
+            aimp__channel_sleep_end(in);
+        }
+    }
+    _exit(0);
+}
+
+/* False: nobody rang for seconds. */
+static bool wait_for_room(const struct pair *pair)
+{
+    struct channel *out = pair->end[CHANNEL_PARENT];
+    struct pollfd entry = {.fd = pair->wake[CHANNEL_PARENT], .events = POLLIN};
+    bool is_rung = true;
+    aimp__channel_wake_peer(out);
+    if (aimp__channel_sleep_begin(out)) {
+        is_rung = poll(&entry, 1, 10000) == 1;
+        aimp__wake_drain(pair->wake[CHANNEL_PARENT]);
+        aimp__channel_sleep_end(out);
+    }
+    return is_rung;
+}
+
+/* Whoever found no room and sleeps is rung, whatever the receiver did in between. */
+static void test_a_sender_without_room_is_always_rung(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct aimp_error err;
+    int status;
+    uint32_t waits = 0;
+    pair_create(&pair, 64 * KIB, ARENA, 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pair_attach(&pair);
+        take_many(&pair);
+    }
+    for (uint32_t i = 0; i < MANY; i++)
+        while (send_fd(pair.end[0], CHANNEL_PARENT, i, 0, STDERR_FILENO, &err) != 0) {
+            assert_int_equal(err.code, AIMP_EFULL);
+            assert_int_equal(err.os_errno, 0);
+            assert_true(wait_for_room(&pair));
+            waits++;
+        }
+    aimp__channel_wake_peer(pair.end[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_true(waits > 0);
+    pair_close(&pair);
+}
+
 static void test_without_a_socket(void **state)
 {
     (void)state;
@@ -300,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_what_nobody_takes_is_closed),
         cmocka_unit_test(test_a_full_ring_passes_nothing),
         cmocka_unit_test(test_a_full_socket_is_no_room),
+        cmocka_unit_test(test_a_sender_without_room_is_always_rung),
         cmocka_unit_test(test_without_a_socket),
         cmocka_unit_test(test_an_fd_that_is_none_is_told_and_passes_nothing),
         cmocka_unit_test(test_a_peer_that_is_gone_before_it_took_one),

@@ -73,26 +73,34 @@ static int send_in_arena(struct channel *channel, const struct frame *frame, con
     return commit(channel, HEADER);
 }
 
-/* The socket is full of one-shots whose frames the peer has yet to receive. */
-static int socket_full(struct channel *channel, struct aimp_error *err)
+static bool peer_has_all(const struct channel *channel)
 {
     const struct ring_writer *ring = &channel->out;
-    if (atomic_load_explicit(&ring->flow->tail, memory_order_acquire) == ring->head) {
-        if (err)
-            err->code = AIMP_EFULL; /* nobody would ring: the caller sees os_errno */
-        return AIMP_EFULL;
-    }
-    return no_room(channel, SLEEP_FOR_RING, ring->tail + RING_ALIGN, err);
+    return atomic_load_explicit(&ring->flow->tail, memory_order_acquire) == ring->head;
 }
 
-/* What went over the socket for a frame that is not written yet. */
-static int passed(struct channel *channel, int rc, struct aimp_error *err)
+/* Over the socket, before the frame: what the payload is in, or with fd >= 0 that. */
+static int pass(struct channel *channel, const struct frame *frame, const void *payload, int fd,
+                struct aimp_error *err)
 {
-    if (rc == AIMP_EAGAIN)
-        return socket_full(channel, err);
-    if (rc == AIMP_EFULL && err)
-        err->code = AIMP_EFULL;
-    return rc;
+    return fd < 0 ? aimp__oneshot_send(&channel->oneshot, payload, frame->len, err)
+                  : aimp__oneshot_pass(&channel->oneshot, fd, err);
+}
+
+/* The same; a full socket is full of what the peer has yet to receive. */
+static int pass_or_wait(struct channel *channel, const struct frame *frame, const void *payload,
+                        int fd, struct aimp_error *err)
+{
+    int rc = pass(channel, frame, payload, fd, err);
+    if (rc == AIMP_EAGAIN && peer_has_all(channel)) /* by now, and would not ring for it */
+        rc = pass(channel, frame, payload, fd, err);
+    if (rc == AIMP_EAGAIN && !peer_has_all(channel))
+        return no_room(channel, SLEEP_FOR_RING, channel->out.tail + RING_ALIGN, err);
+    if (rc != AIMP_EAGAIN && rc != AIMP_EFULL)
+        return rc;
+    if (err)
+        err->code = AIMP_EFULL; /* nobody would ring: the caller sees os_errno */
+    return AIMP_EFULL;
 }
 
 static int send_oneshot(struct channel *channel, const struct frame *frame, const void *payload,
@@ -102,7 +110,7 @@ static int send_oneshot(struct channel *channel, const struct frame *frame, cons
     void *at = reserve(channel, HEADER, &rc, err);
     if (!at)
         return rc;
-    rc = passed(channel, aimp__oneshot_send(&channel->oneshot, payload, frame->len, err), err);
+    rc = pass_or_wait(channel, frame, payload, -1, err);
     if (rc < 0)
         return rc;
     put_header(at, frame, WIRE_ONESHOT, channel->oneshot.sent);
@@ -122,7 +130,7 @@ int aimp__channel_send_fd(struct channel *channel, const struct frame *frame, co
     void *at = reserve(channel, size, &rc, err);
     if (!at)
         return rc;
-    rc = passed(channel, aimp__oneshot_pass(&channel->oneshot, fd, err), err);
+    rc = pass_or_wait(channel, frame, payload, fd, err);
     if (rc < 0)
         return rc;
     put_header(at, frame, WIRE_FD, channel->oneshot.sent);
