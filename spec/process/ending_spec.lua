@@ -7,6 +7,7 @@ local aimp = require("aimp")
 local cli = require("spec.cli.support")
 local helper = require("spec.helper")
 local launcher = require("aimp.pool.launcher")
+local shutdown = require("aimp.shutdown")
 local support = require("spec.process.support")
 local uv = require("luv")
 
@@ -109,6 +110,20 @@ describe("the exit code", function()
     uv.kill(launcher.pid(), "sigkill")
     assert.equal(-9, process:await())
     assert.equal(0, aimp.Process({ target = function() end }):await())
+  end)
+
+  it("is -9 when the program's end is told while it runs", function()
+    local process, worker = sleeper(), aimp.Worker({ target = spin }):start()
+    local pids = { process.pid, worker.pid }
+    shutdown.run()
+    assert.same({ -9, -9 }, { process.exitcode, worker.exitcode })
+    assert.same({ false, false, pids[1], pids[2] },
+      { process:is_alive(), worker:is_alive(), process.pid, worker.pid })
+    local err = support.failure("CLOSED", function() worker:await() end)
+    assert.matches("^worker 'Worker%-%d+' ended: so did the program$", err.message)
+    for _, pid in ipairs(pids) do
+      assert.is_truthy(helper.wait_until(function() return select(3, uv.kill(pid, 0)) == "ESRCH" end))
+    end
   end)
 
   it("is 1 when the target raised, which stderr tells with the traceback", function()

@@ -27,7 +27,9 @@ local function start(rest)
       print(word .. " ends")
     end
     local one = aimp.Process({ target = target, args = { "one", false } }):start()
-    local daemon = aimp.Process({ target = target, args = { "daemon", true }, daemon = true }):start()
+    local daemon = aimp.Process({ target = target, args = { "daemon", true } })
+    daemon.daemon = true
+    daemon:start()
     print(one.pid .. " " .. daemon.pid)
   ]] .. rest)
   local gate = path:gsub("script%.lua$", "gate")
@@ -112,21 +114,21 @@ describe("at the end of a script", function()
 
   it("by Ctrl-C or SIGTERM, all are killed at once, told in one line", function()
     for name, status in pairs({ SIGINT = 130, SIGTERM = 143 }) do
-      local child, pids = start("aimp.sleep(1000)")
+      local child, pids = start("io.write('flushed') aimp.sleep(1000)")
       child:kill(uv.constants[name])
       child:wait()
-      assert.same({ status, "" }, { child.status, child.out })
+      assert.same({ status, "flushed" }, { child.status, child.out }) -- or it ended by its deadline
       assert.equal(name == "SIGINT" and "aimprun: interrupted\n" or "aimprun: terminated\n", child.err)
       assert_gone(pids)
     end
   end)
 
   it("Ctrl-C ends the waiting for processes, too", function()
-    local child, pids = start("print('the script ends')")
+    local child, pids = start("print('the script ends') io.write('flushed')")
     assert.equal("the script ends", child:line())
     child:kill(uv.constants.SIGINT)
     child:wait()
-    assert.same({ 130, "aimprun: interrupted\n", "" }, { child.status, child.err, child.out })
+    assert.same({ 130, "aimprun: interrupted\n", "flushed" }, { child.status, child.err, child.out })
     assert_gone(pids)
   end)
 

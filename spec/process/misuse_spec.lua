@@ -122,6 +122,7 @@ describe("it is misuse", function()
   end)
 
   it("to set daemon or name after the start", function()
+    assert.same({ false, true }, { new().daemon, new({ daemon = true }).daemon })
     new()
     process.daemon, process.name = true, "q"
     assert.same({ true, "q" }, { process.daemon, process.name })
