@@ -9,7 +9,7 @@ local PRELUDE = [[
 ]]
 
 local function run(source, env)
-  local variables = { AIMP_PROGRESS = "", TERM = "xterm", LC_ALL = "C.UTF-8" }
+  local variables = { AIMP_PROGRESS = "", TERM = "xterm", LC_ALL = "C.UTF-8", COLUMNS = "" }
   for name, value in pairs(env or {}) do
     variables[name] = value
   end
