@@ -97,6 +97,13 @@ function ProgressBar:close()
   end
 end
 
+--- A bar belongs to the process that shows it.
+function ProgressBar.__aimp_send()
+  error("a progress bar cannot be sent; update it in the process that made it", 0)
+end
+
+ProgressBar.__aimp_recv = ProgressBar.__aimp_send
+
 -- ---- iteration ----
 
 -- Other loops than `for` cannot be seen; their bars end when they are collected.
