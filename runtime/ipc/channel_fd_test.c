@@ -309,6 +309,27 @@ static void test_at_the_limit_of_open_files_a_descriptor_is_dropped(void **state
     pair_close(&pair);
 }
 
+/* The kernel drops it, reserve or not. */
+static void test_with_no_open_files_allowed_a_descriptor_is_dropped(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct rlimit old;
+    pair_open(&pair, RING, ARENA, 1);
+    getrlimit(RLIMIT_NOFILE, &old);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = old.rlim_max};
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(send_file(pair.end[0], CHANNEL_PARENT, 2 * i, 8, NULL), 0);
+        setrlimit(RLIMIT_NOFILE, &none);
+        expect_numbered(pair.end[1], 2 * i, 8);
+        assert_int_equal(aimp__channel_take_fd(pair.end[1]), -1);
+        setrlimit(RLIMIT_NOFILE, &old);
+        assert_int_equal(send_file(pair.end[0], CHANNEL_PARENT, 2 * i + 1, 8, NULL), 0);
+        expect_file(pair.end[1], 2 * i + 1, 8);
+    }
+    pair_close(&pair);
+}
+
 static void test_an_fd_that_is_none_is_told_and_passes_nothing(void **state)
 {
     (void)state;
@@ -371,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_a_full_socket_is_no_room),
         cmocka_unit_test(test_a_sender_without_room_is_always_rung),
         cmocka_unit_test(test_without_a_socket),
+        cmocka_unit_test(test_with_no_open_files_allowed_a_descriptor_is_dropped),
         cmocka_unit_test(test_an_fd_that_is_none_is_told_and_passes_nothing),
         cmocka_unit_test(test_a_peer_that_is_gone_before_it_took_one),
         cmocka_unit_test(test_a_peer_that_is_gone_is_told),

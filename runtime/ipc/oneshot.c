@@ -69,18 +69,19 @@ int aimp__oneshot_send(struct oneshot *oneshot, const void *data, size_t len,
     return rc;
 }
 
-/* The message was sent before its frame was committed, so it is there. */
+/* The message was sent before its frame was committed, so it is there. *fd is -1 when it came
+ * without, as where this process may open no more files. */
 static int take(struct oneshot *oneshot, int *fd, struct aimp_error *err)
 {
     struct oneshot_message message;
     int count = 1;
+    *fd = -1;
     close_fd(&oneshot->reserve_fd);
     int rc = aimp__fdpass_receive(oneshot->ctl_fd, &message, sizeof message, fd, &count, err);
-    if (rc == (int)sizeof message && count == 1 && message.magic == MESSAGE_MAGIC &&
+    if (rc == (int)sizeof message && message.magic == MESSAGE_MAGIC &&
         message.number == oneshot->received + 1)
         return 0;
-    if (count == 1)
-        close_fd(fd);
+    close_fd(fd);
     return aimp__error_set(err, AIMP_ECORRUPT, "one-shot %" PRIu64 " did not come",
                            oneshot->received + 1);
 }
@@ -95,6 +96,8 @@ int aimp__oneshot_receive(struct oneshot *oneshot, uint64_t number, uint64_t len
         if (rc < 0)
             return rc;
     }
+    if (oneshot->waiting_fd < 0)
+        return aimp__error_set(err, AIMP_ECORRUPT, "a one-shot came without its memory");
     AIMP_FAILPOINT("oneshot.taken");
     int rc = aimp__memfd_map_once(oneshot->waiting_fd, len, &oneshot->mapping, err);
     if (rc < 0)

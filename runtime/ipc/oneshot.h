@@ -43,7 +43,7 @@ int aimp__oneshot_receive(struct oneshot *oneshot, uint64_t number, uint64_t len
 int aimp__oneshot_pass(struct oneshot *oneshot, int fd, struct aimp_error *err);
 
 /* Receives the descriptor that a frame names into oneshot->passed_fd. At the limit of open
- * files it is dropped (-1), so that the number of the reserve is there for the next one-shot.
+ * files that is -1: the number of the reserve is kept for the next one-shot.
  * return: 0; AIMP_ECORRUPT */
 int aimp__oneshot_receive_fd(struct oneshot *oneshot, uint64_t number, struct aimp_error *err);
 
