@@ -75,7 +75,7 @@ describe("the API in README.md", function()
   -- Classes are found by the functions that their files define.
   local files = {
     pool = { "pool/init", "pool/life", "pool/maps" }, result = { "pool/result" }, task = { "task" },
-    response = { "http/response" },
+    response = { "http/response" }, bar = { "progress/bar" },
   }
   local function has_method(class, name)
     for _, file in ipairs(assert(files[class], class)) do
