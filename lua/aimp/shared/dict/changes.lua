@@ -31,7 +31,7 @@ end
 local function remember(front, subscription)
   front._subscriptions = front._subscriptions or {}
   front._subscriptions[subscription._id] = subscription
-  if not front._core.front then
+  if front._core.link then
     pinned[front] = true
   end
 end
