@@ -21,19 +21,30 @@ local is_class = {} -- by metatable
 
 -- ---- checks ----
 
---- Level: the public method's caller is blamed.
-function M.check_self(self, method)
+local function self_fault(self, method)
   if type(self) ~= "table" or not is_class[getmetatable(self)] then
-    errors.raise_misuse(3, "process:%s: not a process; call it as process:%s()", method, method)
+    return ("process:%s: not a process; call it as process:%s()"):format(method, method)
   end
 end
 
---- The same, and that it was not closed.
+local function use_fault(self, method)
+  return self_fault(self, method) or self._state == "closed"
+    and ("%s:%s: %s is closed"):format(self._class.kind, method, self:_label()) or nil
+end
+
+--- Raises misuse at the caller of the public method that calls this.
+function M.check_self(self, method)
+  local fault = self_fault(self, method)
+  if fault then
+    errors.raise_misuse(3, "%s", fault)
+  end
+end
+
+--- The same, also for one that was closed.
 function M.check_usable(self, method)
-  if type(self) ~= "table" or not is_class[getmetatable(self)] then
-    errors.raise_misuse(3, "process:%s: not a process; call it as process:%s()", method, method)
-  elseif self._state == "closed" then
-    errors.raise_misuse(3, "%s:%s: %s is closed", self._class.kind, method, self:_label())
+  local fault = use_fault(self, method)
+  if fault then
+    errors.raise_misuse(3, "%s", fault)
   end
 end
 
