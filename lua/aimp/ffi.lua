@@ -118,13 +118,12 @@ void aimp_chunker_init(struct chunker *chunker, uint32_t max);
 uint32_t aimp_chunker_next(const struct chunker *chunker, double remaining, uint32_t workers);
 void aimp_chunker_observe(struct chunker *chunker, uint32_t items, uint64_t wall_ns);
 
-struct aimp_shm { void *address; uint64_t size; int32_t fd; };
-struct aimp_shm_array { uint32_t id; };
+struct aimp_shm { uint64_t size; int32_t fd; };
 int aimp_shm_create(struct aimp_shm *shm, uint64_t size, struct aimp_error *err);
 int aimp_shm_attach(struct aimp_shm *shm, int fd, struct aimp_error *err);
-int aimp_shm_map(struct aimp_shm *shm, struct aimp_error *err);
-void aimp_shm_unmap(struct aimp_shm *shm);
 void aimp_shm_close(struct aimp_shm *shm);
+void *aimp_shm_map(const struct aimp_shm *shm, struct aimp_error *err);
+void aimp_shm_unmap(void *address, uint64_t size);
 uint64_t aimp_shm_add(void *cell, uint32_t size, uint64_t n);
 int aimp_shm_cas(void *cell, uint32_t size, uint64_t expected, uint64_t desired);
 

@@ -157,17 +157,22 @@ int aimp__memfd_map_once(int fd, uint64_t len, void **out, struct aimp_error *er
     return 0;
 }
 
-int aimp__memfd_map_shared(int fd, void **out, size_t *size, struct aimp_error *err)
+int aimp__memfd_check_shared(int fd, size_t *size, struct aimp_error *err)
 {
     struct stat st;
     if (!is_sound(fd, SEALED_SIZE, &st))
         return aimp__error_set(err, AIMP_ECORRUPT, "not sealed memory");
-    void *address = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (address == MAP_FAILED)
-        return aimp__error_errno(err, "cannot map %zu bytes of shared memory", (size_t)st.st_size);
-    *out = address;
     *size = (size_t)st.st_size;
     return 0;
+}
+
+void *aimp__memfd_map_shared(int fd, size_t size, struct aimp_error *err)
+{
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (address != MAP_FAILED)
+        return address;
+    aimp__error_errno(err, "cannot map %zu bytes of shared memory", size);
+    return NULL;
 }
 
 void aimp__memfd_unmap(void *address, size_t len)

@@ -33,10 +33,13 @@ int aimp__memfd_write_once(const char *name, const void *data, size_t len, struc
 int aimp__memfd_map_once(int fd, uint64_t len, void **out, struct aimp_error *err);
 void aimp__memfd_unmap(void *address, size_t len);
 
-/* Maps what a peer says it made with aimp__memfd_create, for reading and writing, all of it. Checks
- * that it is sealed against resizing and allocated. Borrows fd; release with aimp__memfd_unmap.
- * return: 0 and *size > 0; AIMP_ECORRUPT (not such a memfd); AIMP_ENOMEM, AIMP_ESYS */
-int aimp__memfd_map_shared(int fd, void **out, size_t *size, struct aimp_error *err);
+/* Checks that an fd is what aimp__memfd_create makes, so that all of it can be mapped and used:
+ * sealed against any change of size, and allocated.
+ * return: 0 and *size > 0; AIMP_ECORRUPT */
+int aimp__memfd_check_shared(int fd, size_t *size, struct aimp_error *err);
+
+/* Maps such an fd for reading and writing; NULL with err. Release with aimp__memfd_unmap. */
+void *aimp__memfd_map_shared(int fd, size_t size, struct aimp_error *err);
 
 /* One part of a memfd in a contiguous mapping. With `twice` it appears two times
  * in a row, so that a ring's content is contiguous wherever it starts. */

@@ -9,50 +9,46 @@
 #include <stddef.h>
 #include <unistd.h>
 
-int aimp_shm_map(struct aimp_shm *shm, struct aimp_error *err)
+static const struct aimp_shm closed = {.fd = -1};
+
+int aimp_shm_create(struct aimp_shm *shm, uint64_t size, struct aimp_error *err)
 {
-    size_t size;
-    if (shm->address)
-        return AIMP_OK;
-    int rc = aimp__memfd_map_shared(shm->fd, &shm->address, &size, err);
-    if (rc == AIMP_OK)
-        shm->size = size;
-    return rc;
+    assert(size > 0);
+    *shm = closed;
+    int fd = aimp__memfd_create("aimp-shm", size, err);
+    if (fd < 0)
+        return fd;
+    *shm = (struct aimp_shm){.size = size, .fd = fd};
+    return AIMP_OK;
 }
 
-void aimp_shm_unmap(struct aimp_shm *shm)
+int aimp_shm_attach(struct aimp_shm *shm, int fd, struct aimp_error *err)
 {
-    if (shm->address)
-        aimp__memfd_unmap(shm->address, shm->size);
-    shm->address = NULL;
+    size_t size;
+    *shm = closed;
+    int rc = aimp__memfd_check_shared(fd, &size, err);
+    if (rc == AIMP_OK)
+        *shm = (struct aimp_shm){.size = size, .fd = fd};
+    else
+        close(fd);
+    return rc;
 }
 
 void aimp_shm_close(struct aimp_shm *shm)
 {
-    aimp_shm_unmap(shm);
     if (shm->fd >= 0)
         close(shm->fd);
     shm->fd = -1;
 }
 
-int aimp_shm_attach(struct aimp_shm *shm, int fd, struct aimp_error *err)
+void *aimp_shm_map(const struct aimp_shm *shm, struct aimp_error *err)
 {
-    *shm = (struct aimp_shm){.fd = fd};
-    int rc = aimp_shm_map(shm, err);
-    if (rc != AIMP_OK)
-        aimp_shm_close(shm);
-    return rc;
+    return aimp__memfd_map_shared(shm->fd, shm->size, err);
 }
 
-int aimp_shm_create(struct aimp_shm *shm, uint64_t size, struct aimp_error *err)
+void aimp_shm_unmap(void *address, uint64_t size)
 {
-    assert(size > 0);
-    int fd = aimp__memfd_create("aimp-shm", size, err);
-    if (fd < 0) {
-        *shm = (struct aimp_shm){.fd = -1};
-        return fd;
-    }
-    return aimp_shm_attach(shm, fd, err);
+    aimp__memfd_unmap(address, size);
 }
 
 uint64_t aimp_shm_add(void *cell, uint32_t size, uint64_t n)

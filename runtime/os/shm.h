@@ -1,5 +1,4 @@
-/* A block of memory that processes share: a memfd and its mapping, and the atomic
- * operations on it.
+/* A block of memory that processes share, and atomic operations on it.
  *
  * Exported for the FFI, as proc/port.h is: lua/aimp/shm makes typed arrays of it.
  * Who has the descriptor can map the same memory; the pages are freed when no
@@ -15,25 +14,24 @@
 #include <stdint.h>
 
 struct aimp_shm {
-    void *address; /* NULL: not mapped */
     uint64_t size; /* bytes */
     int32_t fd;    /* owned; -1: closed */
 };
 
-/* `size` zero bytes, mapped. size > 0.
+/* `size` zero bytes. size > 0.
  * return: 0; AIMP_ENOMEM, AIMP_ESYS, and *shm is closed */
 AIMP_API int aimp_shm_create(struct aimp_shm *shm, uint64_t size, struct aimp_error *err);
 
-/* Maps the block that another process made. Takes fd, also when it fails.
- * return: 0; AIMP_ECORRUPT (no such memory); AIMP_ENOMEM, AIMP_ESYS */
+/* What another process made. Takes fd, also when it fails.
+ * return: 0; AIMP_ECORRUPT (no such memory), and *shm is closed */
 AIMP_API int aimp_shm_attach(struct aimp_shm *shm, int fd, struct aimp_error *err);
 
-/* Maps it again after an unmap; nothing where it is mapped.
- * return: 0; AIMP_ENOMEM, AIMP_ESYS */
-AIMP_API int aimp_shm_map(struct aimp_shm *shm, struct aimp_error *err);
-AIMP_API void aimp_shm_unmap(struct aimp_shm *shm);
-/* Unmaps and closes; allowed on one that is closed. */
+/* Closes the descriptor; mappings stay. Allowed on one that is closed. */
 AIMP_API void aimp_shm_close(struct aimp_shm *shm);
+
+/* A mapping of all of it, or NULL and *err; outlives *shm, until aimp_shm_unmap. */
+AIMP_API void *aimp_shm_map(const struct aimp_shm *shm, struct aimp_error *err);
+AIMP_API void aimp_shm_unmap(void *address, uint64_t size);
 
 /* ---- atomic operations on an aligned integer of 1, 2, 4 or 8 bytes; all in one order ---- */
 

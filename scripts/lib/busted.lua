@@ -55,6 +55,16 @@ function files.load(busted, path)
   return chunk, trace
 end
 
+-- So that specs may load a module again, busted makes some functions of the FFI remember what
+-- they did. Not ffi.typeof: every value that it was given would stay for ever, and "$ *" always
+-- be the pointer that it was at first.
+local ffi, patch = require("ffi"), require("busted.luajit")
+package.loaded["busted.luajit"] = function()
+  local typeof = ffi.typeof
+  patch()
+  ffi.typeof = typeof
+end
+
 -- Without a command line of its own busted tells failures by error(nil).
 local ok, err = pcall(function()
   require("busted.runner")({ standalone = false })

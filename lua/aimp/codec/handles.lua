@@ -5,7 +5,7 @@
 ---
 --- All cdata have one metatable, so of aimp's own ctypes the class is registered here.
 local type, rawget, getmetatable = type, rawget, debug.getmetatable
-local typeof = require("ffi").typeof
+local istype = require("ffi").istype
 
 local M = {}
 
@@ -37,19 +37,23 @@ function M.method(metatable, name)
   return find(rawget(metatable, "__index"), name)
 end
 
-local classes = {} -- of ctypes, by their number
+local ctypes, classes = {}, {} -- there are very few
 
 --- Makes a table with __aimp_send and __aimp_recv the class of the values of a ctype.
 ---@param ctype ffi.ctype*
 ---@param class table
 function M.register(ctype, class)
-  classes[tonumber(ctype)] = class
+  ctypes[#ctypes + 1], classes[#classes + 1] = ctype, class
 end
 
 ---@param value ffi.cdata*
 ---@return table?
 function M.class_of(value)
-  return classes[tonumber(typeof(value))]
+  for i = 1, #ctypes do
+    if istype(ctypes[i], value) then
+      return classes[i]
+    end
+  end
 end
 
 return M

@@ -67,6 +67,11 @@ local function fault_of(ctype, name)
   end
 end
 
+-- Under busted ffi.typeof looks at its first argument alone when it is called again.
+local function derived(format, ctype)
+  return ffi.typeof(("%s /* of %d */"):format(format, tonumber(ctype)), ctype)
+end
+
 local function new(ctype, name, spelling)
   local info = info_of(ctype)
   local kind, size = rshift(info, 28), ffi.sizeof(ctype)
@@ -75,13 +80,13 @@ local function new(ctype, name, spelling)
   local is_unsigned = is_integer and has(info, UNSIGNED)
   return setmetatable({
     name = name, spelling = spelling, ctype = ctype, size = size,
-    pointer = ffi.typeof("$ *", ctype),
+    pointer = derived("$ *", ctype),
     takes_numbers = is_number and not (is_unsigned and size == 8),
     is_boolean = kind == NUMBER and has(info, BOOLEAN),
     is_scalar = kind == NUMBER or kind == ENUM or kind == ARRAY and has(info, COMPLEX),
     integer_size = is_integer and size <= 8 and size or false,
     is_unsigned = is_unsigned,
-    scratch = ffi.new(ffi.typeof("$[1]", ctype)),
+    scratch = ffi.new(derived("$[1]", ctype)),
   }, Element)
 end
 

@@ -29,7 +29,7 @@ local function index(self, key)
     check_index(state, key)
     local value = pointer[key]
     if not state.is_scalar then
-      keeps[value] = keeps[pointer]
+      keeps[value] = pointer
     end
     return value
   elseif key == "ptr" then

@@ -7,12 +7,11 @@
 --- A process in the middle has a descriptor of its own, and passes that on to workers of its own pools. What
 --- did not come, as at the limit of open files, is asked for again with the next use.
 ---
---- An array is small for Lua's collector and large for the system, so the collector is run when much memory
---- is held (`make_way`). Not here: elements (element.lua), what the user holds (init.lua).
+--- Not here: blocks and mappings (block.lua), elements (element.lua), what the user holds (state.lua).
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
-local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
+local block = require("aimp.shm.block")
 local errors = require("aimp.errors")
 local exports = require("aimp.shared.exports")
 local shared = require("aimp.shared")
@@ -26,84 +25,12 @@ local M = {}
 
 --- The frames of this class, both ways.
 local DESCRIPTOR = stubs.FIRST_OWN
---- Bytes that may be mapped in addition to twice what was in use after the last collection.
-local PATIENCE = 64 * 2 ^ 20
 
 ---@class aimp.shm.Memory  the front; `_core` is Core or, in other processes, Stub
 local Memory = {}
 Memory.__index = Memory
 Memory.__name = "aimp.shm.Memory"
 M.Class = Memory
-
--- ---- blocks, and when to look for those that nobody uses ----
-
-local held, limit = 0, PATIENCE
-
-local function collect()
-  collectgarbage() -- the arrays …
-  collectgarbage() -- … and what they alone held
-end
-
-local function make_way(bytes)
-  if held + bytes > limit then
-    collect()
-    limit = 2 * (held + bytes) + PATIENCE
-  end
-end
-
-local function release(shm)
-  held = held - tonumber(shm.size)
-  C.aimp_shm_close(shm)
-end
-
--- The block is freed with the object.
-local function adopt(shm)
-  held = held + tonumber(shm.size)
-  return ffi.gc(shm, release)
-end
-
-local function try(fn, ...)
-  local shm, err = ffi.new("struct aimp_shm"), ffi.new("struct aimp_error")
-  if fn(shm, ..., err) == 0 then
-    return shm
-  end
-  return nil, ffi.string(err.text)
-end
-
-local function create(bytes)
-  if bytes > 2 ^ 62 then
-    return nil, ("no machine has %g bytes"):format(bytes) -- and uint64_t might not, either
-  end
-  make_way(bytes)
-  local shm, fault = try(C.aimp_shm_create, bytes)
-  if not shm then
-    collect()
-    shm, fault = try(C.aimp_shm_create, bytes)
-  end
-  return shm and adopt(shm), fault
-end
-
-local function attach(fd)
-  local shm, fault = try(C.aimp_shm_attach, fd)
-  if shm then
-    make_way(tonumber(shm.size))
-    adopt(shm)
-  end
-  return shm, fault
-end
-
-local function close(shm)
-  ffi.gc(shm, nil)
-  release(shm)
-end
-
-local function mapped(shm)
-  local err = ffi.new("struct aimp_error")
-  if C.aimp_shm_map(shm, err) ~= 0 then
-    error(errors.new("STATE", "a shared array: " .. ffi.string(err.text)), 0)
-  end
-  return shm
-end
 
 -- ---- passing the descriptor ----
 
@@ -135,17 +62,15 @@ function Core:attached(client)
   pass(self, client)
 end
 
---- The block, mapped.
+---@return ffi.cdata* shm
 function Core:open()
-  return mapped(self.shm)
+  return self.shm
 end
 
---- This process needs it no more for now.
+--- This process needs it no more. What others may ask for stays as long as this object.
 function Core:close()
-  if self.is_shared then
-    C.aimp_shm_unmap(self.shm) -- the descriptor is for the others, and goes with the object
-  else
-    close(self.shm)
+  if not self.is_shared then
+    block.close(self.shm)
   end
 end
 
@@ -179,7 +104,7 @@ function Stub:on_tell(_, frame)
   elseif self.shm then
     C.close(fd)
   else
-    self.shm, self.fault = attach(fd)
+    self.shm, self.fault = block.attach(fd)
   end
   self.arrival:wake_all()
 end
@@ -198,20 +123,19 @@ local function await(self)
   end
 end
 
---- The block, mapped.
+--- Raises CLOSED, STATE.
 ---@async
+---@return ffi.cdata* shm
 function Stub:open()
   if not self.shm then
     await(self)
   end
-  return mapped(self.shm)
+  return self.shm
 end
 
 function Stub:close()
-  if self.shm and self.is_shared then
-    C.aimp_shm_unmap(self.shm)
-  elseif self.shm then
-    close(self.shm)
+  if self.shm and not self.is_shared then
+    block.close(self.shm)
     self.shm = nil
   end
 end
@@ -248,7 +172,7 @@ shared.define(M.declaration)
 ---@return aimp.shm.Memory?
 ---@return string? fault
 function M.new(element, length)
-  local shm, fault = create(length * element.size)
+  local shm, fault = block.create(length * element.size)
   if not shm then
     return nil, fault
   end

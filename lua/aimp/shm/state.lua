@@ -7,6 +7,7 @@
 --- keeps the memory mapped, so that a pointer in a variable never points nowhere.
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
+local block = require("aimp.shm.block")
 local element_module = require("aimp.shm.element")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
@@ -27,7 +28,7 @@ local M = {}
 ---@field is_closed boolean
 
 --- The type of the user's objects: cdata, as tables have no `#` of their own in LuaJIT.
-M.Handle = ffi.typeof("struct aimp_shm_array")
+M.Handle = ffi.typeof("struct { uint32_t id; }")
 local Handle = M.Handle
 
 --- By the number in the object.
@@ -39,7 +40,7 @@ local states, free_ids, last_id = M.all, {}, 0
 M.arrays = setmetatable({}, { __mode = "kv" })
 local arrays = M.arrays
 
---- Pointers and references → the block that they point into.
+--- References into arrays → the pointers that keep them mapped.
 M.keeps = setmetatable({}, { __mode = "k" })
 
 ---@param front aimp.shm.Memory
@@ -112,8 +113,7 @@ local function element_of(core)
 end
 
 local function bind(state, element, shm)
-  local pointer = ffi.cast(element.pointer, shm.address)
-  M.keeps[pointer] = shm
+  local pointer = block.map(shm, element.pointer)
   state.element, state.takes_numbers, state.is_scalar = element, element.takes_numbers, element.is_scalar
   state.pointer = pointer
   return pointer
@@ -144,12 +144,14 @@ end
 --- Lets go of the memory.
 ---@param state aimp.shm.State
 function M.close(state)
-  if not state.is_closed then
-    state.is_closed, state.pointer, state.element = true, false, false
-    arrays[state.front] = nil
-    state.core:close()
-    state.front, state.core = nil, nil
+  if state.is_closed then
+    return
+  elseif state.pointer then
+    block.unmap(state.pointer, state.length * state.element.size)
   end
+  arrays[state.front] = nil
+  state.core:close()
+  state.is_closed, state.pointer, state.element, state.front, state.core = true, false, false, nil, nil
 end
 
 return M
