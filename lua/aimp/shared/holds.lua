@@ -31,19 +31,21 @@ function M.note(entry, core, method, values, ...)
     else
       remove(entry.holds, method.name, values[1])
     end
+    if entry.is_released then -- the client died while it was served
+      M.release(entry, core)
+    end
   end
   return ...
 end
 
---- The client is gone.
-function M.release(entry, stub, client)
+--- The client is gone, or has let go of the object.
+function M.release(entry, stub)
   local declaration = exports.declaration_of(entry.front)
   for _, hold in ipairs(entry.holds or {}) do
     local method = declaration.methods[hold.undo]
     stub.link:ask(method.op, stub.number, 0, #hold.values, unpack(hold.values))
   end
-  entry.holds = nil
-  return client
+  entry.holds, entry.is_released = nil, true
 end
 
 return M

@@ -24,7 +24,9 @@ local waiting = require("aimp.shared.waiting")
 local C, FRAME, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
 local ATTACH, DETACH, CANCEL = stubs.ATTACH, stubs.DETACH, stubs.CANCEL
 local ANSWER, ATTACHED, GONE, NEWS = stubs.ANSWER, stubs.ATTACHED, stubs.GONE, stubs.NEWS
+local PERMIT, READ, CONFIRM = stubs.PERMIT, stubs.READ, stubs.CONFIRM
 local band, rshift, lshift = bit.band, bit.rshift, bit.lshift
+local each = pairs
 
 local M = {}
 
@@ -52,6 +54,8 @@ function M.open(options)
     last_call = 0,
     detached = {},       -- numbers of objects that were collected
     room = waiting.new("room in the ring"), -- those who put into queues
+    permit = nil, permits = waiting.new("leave to put"), -- queue/permits.lua
+    supplies = {},       -- of queues, that may hold what is not claimed: a set
   }, Link)
   exports.link = self
   return self
@@ -154,17 +158,31 @@ local function raise(call, value)
     cause = value.cause, pid = value.pid }), 0)
 end
 
+local function confirm(self, request, is_refused)
+  self:post(READ, 0, request, 0, is_refused and 1 or 0, nil, 0)
+end
+
+local function confirmed(self, call, ok, ...)
+  confirm(self, call.number, false)
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
 -- In the fiber that asked.
-local function outcome(self, call, is_error, tag, bytes)
+local function outcome(self, call, flags, tag, bytes)
   local n = rshift(tag, 8)
   if n == 0 then
     return
   end
-  local buf = buffer.new():set(bytes)
-  if is_error then
-    raise(call, self.receiver:unpack(buf, band(tag, 0xff), n))
+  local receiver, buf = self.receiver, buffer.new():set(bytes)
+  if band(flags, FLAG_ERROR) ~= 0 then
+    raise(call, receiver:unpack(buf, band(tag, 0xff), n))
+  elseif band(flags, CONFIRM) ~= 0 then
+    return confirmed(self, call, pcall(receiver.unpack, receiver, buf, band(tag, 0xff), n))
   end
-  return self.receiver:unpack(buf, band(tag, 0xff), n)
+  return receiver:unpack(buf, band(tag, 0xff), n)
 end
 
 --- A method of the core, and its results. With timeout 0 the core decides at once.
@@ -188,28 +206,32 @@ function Link:call(stub, declaration, method, timeout, ...)
   return outcome(self, call, fiber.wait(withdraw, declaration.what))
 end
 
--- Gives back what came to one who gave up.
-local function restore(self, call, tag, bytes)
-  local method, n = call.declaration.methods[call.method.restore], rshift(tag, 8)
-  local buf = buffer.new():set(bytes)
-  self:ask(method.op, call.stub.number, 0, n, self.receiver:unpack(buf, band(tag, 0xff), n))
+-- Takes back, or refuses, what came to one who gave up.
+local function refuse_answer(self, call, flags)
+  local method = call.method
+  if band(flags, CONFIRM) ~= 0 then
+    confirm(self, call.number, true)
+  end
+  if method.undo and band(flags, FLAG_ERROR) == 0 then
+    local undo = call.declaration.methods[method.undo]
+    self:ask(undo.op, call.stub.number, 0, call.n, unpack(call.arguments, 1, call.n))
+  end
 end
 
 local function take_answer(self, frame, data, len)
   local call = self.calls[frame.first]
+  if not call then
+    return
+  end
   self.calls[frame.first] = nil
   self.executor.awaited = self.executor.awaited - 1
-  local is_error = band(frame.flags, FLAG_ERROR) ~= 0
   if call.fiber then
     local f = call.fiber
     call.fiber, f.link_call = false, false
     timers.remove(call)
-    fiber.wake(f, is_error, frame.tag, ffi.string(data, len))
-  elseif not is_error and call.method.undo then
-    local undo = call.declaration.methods[call.method.undo]
-    self:ask(undo.op, call.stub.number, 0, call.n, unpack(call.arguments, 1, call.n))
-  elseif not is_error and call.method.restore then
-    spawn.spawn(restore, self, call, frame.tag, ffi.string(data, len))
+    fiber.wake(f, frame.flags, frame.tag, ffi.string(data, len))
+  else
+    refuse_answer(self, call, frame.flags)
   end
 end
 
@@ -235,6 +257,7 @@ function Link:front(declaration, number)
   local stub = setmetatable({ link = self, number = number, is_gone = false, info = nil,
     waits_for_info = {}, guard = guard(self, number) }, declaration.Stub)
   front = setmetatable({ _core = stub }, declaration.class)
+  stub.front = front -- both live as long as either is in use
   if stub.init then
     stub:init()
   end
@@ -247,14 +270,23 @@ local function withdraw_from_info(f)
   f.awaits_info[f] = nil
 end
 
+local function await_info(self, stub, declaration)
+  local f = fiber.waiter(1, declaration.name)
+  f.awaits_info = stub.waits_for_info
+  stub.waits_for_info[f] = true
+  self.executor.awaited = self.executor.awaited + 1
+  local ok, err = pcall(fiber.wait, withdraw_from_info, declaration.what)
+  self.executor.awaited = self.executor.awaited - 1
+  if not ok then
+    error(err, 0)
+  end
+end
+
 --- What the owner said of the object when this process got it.
 ---@async
-function Link.info(_, stub, declaration)
+function Link:info(stub, declaration)
   while stub.info == nil and not stub.is_gone do
-    local f = fiber.waiter(3, declaration.name)
-    f.awaits_info = stub.waits_for_info
-    stub.waits_for_info[f] = true
-    fiber.wait(withdraw_from_info, declaration.what)
+    await_info(self, stub, declaration)
   end
   if stub.is_gone then
     error(gone(declaration), 0)
@@ -264,21 +296,38 @@ end
 
 local function attached(stub, info)
   stub.info, stub.is_gone = info, info == nil
+  if info and stub.on_info then
+    stub:on_info()
+  end
   for f in pairs(stub.waits_for_info) do
     stub.waits_for_info[f] = nil
     fiber.wake(f)
   end
 end
 
---- Tells the parent of what was collected. Called before the loop sleeps.
-function Link:flush()
+local function tell_detached(self)
   while #self.detached > 0 do
     self:post(DETACH, table.remove(self.detached), 0, 0, 0, nil, 0)
   end
 end
 
---- There may be room in the ring for those who wait to send.
-function Link:has_room()
+--- A supply of a queue has got something that is not claimed.
+function Link:holds_lots(supply)
+  self.supplies[supply] = true
+end
+
+--- Called before the loop sleeps: nothing is kept from others meanwhile.
+function Link:before_sleep()
+  tell_detached(self)
+  for supply in each(self.supplies) do
+    self.supplies[supply] = nil
+    supply:give_all_back()
+  end
+end
+
+--- Called now and then: tells the parent of what was collected; those who wait to send may find room.
+function Link:now_and_then()
+  tell_detached(self)
   if self.room.size > 0 and C.aimp_port_is_congested(self.port) == 0 then
     self.room:wake_all()
   end
@@ -305,6 +354,9 @@ function Link:take(frame, data, len)
   local op = frame.count
   if op == ANSWER then
     return take_answer(self, frame, data, len)
+  elseif op == PERMIT then
+    self.permit = { cell = frame.cell, generation = frame.generation }
+    return self.permits:wake_all()
   end
   local front = self.fronts[frame.fn]
   if not front then

@@ -3,10 +3,13 @@
 -- SPDX-License-Identifier: MIT
 local M = {}
 
---- Operations of every object, in `count` of ASK frames.
-M.ATTACH, M.DETACH, M.CANCEL = 1, 2, 3
+--- Operations of every object, in `count` of ASK frames. READ: the answer, of which it was asked, has been
+--- decoded; aux 1: nobody wanted it. DONE_PERMIT: queue/permits.lua.
+M.ATTACH, M.DETACH, M.CANCEL, M.READ, M.DONE_PERMIT = 1, 2, 3, 4, 5
 --- The same of TELL frames.
-M.ANSWER, M.ATTACHED, M.GONE, M.NEWS = 1, 2, 3, 4
+M.ANSWER, M.ATTACHED, M.GONE, M.NEWS, M.PERMIT = 1, 2, 3, 4, 5
+--- Flag of an ANSWER: tell when it was read.
+M.CONFIRM = 32
 --- A class's methods, by name in alphabetical order, are the operations from here on …
 M.FIRST_METHOD = 16
 --- … and frames of its own from here on, both ways.

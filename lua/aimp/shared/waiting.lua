@@ -44,10 +44,13 @@ local function first(line)
   return nil
 end
 
---- Takes one out who is in line.
+--- Takes one out of line, if it is still there.
 ---@param waiter aimp.shared.Waiter
 function M.leave(waiter)
   local line = waiter.line
+  if line[waiter.place] ~= waiter then
+    return
+  end
   line[waiter.place], line.size = false, line.size - 1
   if waiter._slot then
     timers.remove(waiter)

@@ -174,10 +174,10 @@ local function new_worker(number)
       return on_frame[kind](self, frame, data, len)
     end,
     on_sleep = function()
-      self.link:flush()
+      self.link:before_sleep()
     end,
     on_flush = function()
-      self.link:has_room()
+      self.link:now_and_then()
     end,
   })
   self.link = link.open({

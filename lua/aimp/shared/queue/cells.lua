@@ -2,12 +2,13 @@
 ---
 --- Each lot has a claim cell in the memory that is shared with the process. What the process has not claimed
 --- can be taken back at any time, whatever it does meanwhile. The cell is used again when the process has
---- said that it is done with it. Used by offers.lua and room.lua, in the owner of a queue.
+--- said that it is done with it. Used by wishes.lua and permits.lua, in the owner of a queue.
 -- SPDX-License-Identifier: MIT
 local aimp_ffi = require("aimp.ffi")
+local fiber = require("aimp.fiber")
+local loop = require("aimp.loop")
 
 local C = aimp_ffi.C
-local each = pairs
 
 local M = {}
 
@@ -17,7 +18,9 @@ local M = {}
 ---@field generation integer
 ---@field n integer       items that were not taken back
 ---@field given integer   at first
+---@field demand integer  of these, for fibers that wait for them
 ---@field serial integer  later lots have higher ones
+---@field sent_at number  seconds
 
 local last_serial = 0
 
@@ -26,20 +29,21 @@ local function place(lot)
   return connection.backend.pool, connection.slot
 end
 
---- Opens a lot of n items and sends its frame. False: no cell is free, or nobody is there.
+--- Opens a lot of n items and sends its frame.
 ---@param lot table         becomes the lot
 ---@param client aimp.shared.Client
 ---@param n integer
+---@param demand integer
 ---@param frame ffi.cdata*
----@return boolean
-function M.open(lot, client, n, frame, data)
-  lot.client, lot.n, lot.given = client, n, n
+---@return boolean opened  false: no cell is free, or nobody is there
+function M.open(lot, client, n, demand, frame, data)
+  lot.client, lot.n, lot.given, lot.demand = client, n, n, demand
   local pool, slot = place(lot)
   if C.aimp_pool_offer(pool, slot, n, frame, data) ~= 0 then
     return false
   end
   last_serial = last_serial + 1
-  lot.cell, lot.generation, lot.serial = frame.cell, frame.generation, last_serial
+  lot.cell, lot.generation, lot.serial, lot.sent_at = frame.cell, frame.generation, last_serial, loop.now()
   client.connection.backend:touch()
   return true
 end
@@ -59,38 +63,37 @@ function M.left(lot)
   return C.aimp_pool_offer_left(pool, slot, lot.cell)
 end
 
+--- Of these, those that no fiber waits for.
+---@return integer
+function M.surplus(lot)
+  local left = M.left(lot)
+  local awaited = math.max(lot.demand - (lot.n - left), 0)
+  return math.max(left - awaited, 0)
+end
+
+local function go_on(client)
+  local waiting = client.without_cell
+  client.without_cell = nil
+  for _, resume in ipairs(waiting) do
+    resume()
+  end
+end
+
 --- The cell may be used again.
 function M.close(lot)
   local pool, slot = place(lot)
   C.aimp_pool_offer_close(pool, slot, lot.cell, lot.generation)
+  if lot.client.without_cell then
+    fiber.soon(go_on, lot.client)
+  end
 end
 
---- The lot with most left.
----@param wishes table<any, { lots: table<integer, aimp.shared.Lot> }>
----@return aimp.shared.Lot?
----@return integer left
-function M.fullest(wishes)
-  local best, most = nil, 0
-  for _, wish in each(wishes) do
-    for _, lot in each(wish.lots) do
-      local left = M.left(lot)
-      if left > most then
-        best, most = lot, left
-      end
-    end
-  end
-  return best, most
-end
-
----@param lots table<integer, aimp.shared.Lot>
----@return aimp.shared.Lot[]
-function M.latest_first(lots)
-  local list = {}
-  for _, lot in each(lots) do
-    list[#list + 1] = lot
-  end
-  table.sort(list, function(a, b) return a.serial > b.serial end)
-  return list
+--- Calls resume() some time after a cell of the client's was closed.
+---@param client aimp.shared.Client
+---@param resume fun()
+function M.when_free(client, resume)
+  client.without_cell = client.without_cell or {}
+  table.insert(client.without_cell, resume)
 end
 
 return M

@@ -6,8 +6,8 @@
 ---
 ---   open ──close──► closing ──nothing left, nothing on its way──► finished
 ---
---- An item that another process put before it heard of the close still counts, so closing lasts until all of
---- them have heard.
+--- Other processes put without asking, so at the close something may be on its way; how that ends stands in
+--- room.lua and permits.lua.
 -- SPDX-License-Identifier: MIT
 local caller = require("aimp.shared.caller")
 local errors = require("aimp.errors")
@@ -16,20 +16,21 @@ local fiber = require("aimp.fiber")
 local items_module = require("aimp.shared.queue.items")
 local loop = require("aimp.loop")
 local offers_module = require("aimp.shared.queue.offers")
-local pollers = require("aimp.pollers")
+local permits = require("aimp.shared.queue.permits")
 local protocol = require("aimp.shared.queue.protocol")
 local room_module = require("aimp.shared.queue.room")
 local waiting = require("aimp.shared.waiting")
+local wishes = require("aimp.shared.queue.wishes")
 
 local LOCAL = caller.LOCAL
+local VALUE = items_module.VALUE
 local freeze, thaw = items_module.freeze, items_module.thaw
+local each = pairs
 
 local M = {}
 
 --- Puts in a row of one who does not wait, between two looks at what other processes want.
 local PUTS_A_LOOK = 64
---- What lies unclaimed in a process goes to somebody who has waited this long.
-local STEAL_AFTER_S = 0.005
 
 ---@class aimp.shared.QueueCore
 local Core = {}
@@ -43,7 +44,7 @@ function M.new(maxsize)
     items = items_module.new(),
     getters = waiting.new("an item of a queue"),
     putters = waiting.new("room in a queue"),
-    unaware = {}, unaware_count = 0, -- clients that have not heard of the close
+    unsettled = {}, unsettled_count = 0, -- clients whose puts from before the close are on their way
     is_shared = false, is_closed = false, is_finished = false,
     puts = 0,            -- since the last look
     timer = nil,
@@ -58,8 +59,10 @@ function Core:number()
   return self.own_number
 end
 
-local function closed()
-  return errors.new("CLOSED", "the queue is closed")
+local function refuse_closed(self)
+  if self.is_closed then
+    error(errors.new("CLOSED", "the queue is closed"), 0)
+  end
 end
 
 -- ---- moving items ----
@@ -72,25 +75,39 @@ local function free(self)
   return self.maxsize - self.items.size - self.offers:left() - self.room.taken
 end
 
+-- What a putter of this process waits with was perhaps put before the queue was shared.
+local function admit_local(self, put)
+  if self.is_shared and not put.is_frozen then
+    local ok, value, form = pcall(freeze, put.value)
+    if not ok then
+      return self.putters:wake(false, value)
+    end
+    put.value, put.form = value, form
+  end
+  self.items:push(put.value, put.form)
+  self.putters:wake(true)
+end
+
 --- Takes in what putters wait with, as far as there is room.
 function Core:admit()
   local putters = self.putters
-  local places = putters.size > 0 and free(self) or 0
-  while places > 0 and putters.size > 0 do
+  while putters.size > 0 and not self.is_closed do
+    local places = free(self)
+    if places < 1 then
+      return
+    end
     local client, tag = putters:peek()
     if client == LOCAL then
-      self.items:push(tag.value, tag.encoded)
-      putters:wake(true)
+      admit_local(self, tag)
     else
       self.room:serve(tag, places)
     end
-    places = free(self)
   end
 end
 
 local function finish_if_empty(self)
-  if self.is_closed and not self.is_finished and self.items.size == 0 and self.unaware_count == 0
-    and self.offers:left() == 0 then
+  if self.is_closed and not self.is_finished and self.items.size == 0 and self.unsettled_count == 0
+    and self.room.taken == 0 and self.offers:left() == 0 then
     self.is_finished = true
     self.getters:wake_all(nil, "finished")
     self.offers:tell_all(protocol.FINISHED)
@@ -99,60 +116,60 @@ end
 
 --- Gives items to those who wait for some.
 function Core:match()
-  local items, getters = self.items, self.getters
-  while items.size > 0 do
+  local items, getters, offers = self.items, self.getters, self.offers
+  self:admit()
+  while getters.size > 0 do
     local client, wish = getters:peek()
-    if client == nil then
+    offers:recall(getters.size == 1 and client or nil)
+    if items.size == 0 then
       break
     elseif wish then
-      self.offers:serve(wish)
+      offers:serve(wish)
     else
-      local value, encoded = items:pop()
-      getters:wake(value, encoded and "encoded" or "value")
+      getters:wake(items:pop())
     end
     self:admit()
   end
-  self:admit()
   finish_if_empty(self)
+  self:watch()
 end
 
 local function is_awaited(self)
   return self.getters.size > 0 and self.offers:left() > 0
-    or self.putters.size > 0 and (self.room.open > 0 or self.offers.open > 0)
+    or self.putters.size > 0 and (self.offers.holder ~= nil or self.room:left() > 0)
 end
 
-local function steal_late(self)
+local function take_late(self)
   self.timer = nil
   if self.getters.size > 0 then
-    self.offers:steal(true)
+    self.offers:take_all_late()
   end
-  if self.putters.size > 0 and not self.is_closed then
-    self.room:steal(true)
+  if self.putters.size > 0 then
+    self.offers:recall(nil, wishes.STALE_AFTER_S)
+    self.room:take_all_late()
   end
   self:match()
-  self:watch()
 end
 
 --- Somebody waits: what other processes have and do not use is taken back a little later.
 function Core:watch()
   if not self.timer and is_awaited(self) then
-    self.timer = loop.timer(STEAL_AFTER_S, steal_late, self)
+    self.timer = loop.timer(wishes.STALE_AFTER_S, take_late, self)
   end
 end
 
 -- ---- putting ----
 
+-- Other processes that have the queue want something, perhaps.
 local function look(self)
-  self.puts = self.puts + 1
-  if self.puts >= PUTS_A_LOOK then
-    self.puts = 0
-    fiber.outside(pollers.poll)
+  for client in each(self.offers.by_client) do
+    client.connection.backend:poll()
   end
 end
 
 --- Adds an item that is in the form in which it is kept.
-function Core:add(value, encoded)
-  self.items:push(value, encoded)
+function Core:add(value, form)
+  self.items:push(value, form)
   if self.getters.size > 0 then
     self:match()
   end
@@ -162,7 +179,7 @@ local function prepare(self, value)
   if self.is_shared then
     return freeze(value)
   end
-  return value, false
+  return value, VALUE
 end
 
 local function has_room(self)
@@ -170,95 +187,98 @@ local function has_room(self)
     return true
   elseif self.putters.size > 0 then
     return false
-  elseif free(self) < 1 then
-    self.room:steal(false)
+  elseif free(self) >= 1 then
+    return true
   end
-  return free(self) >= 1
+  return self.room.open > 0 and self.room:take_surplus() > 0 and free(self) >= 1
+end
+
+local function put_now(self, value, form)
+  self:add(value, form)
+  self.puts = self.puts + 1
+  if self.puts % PUTS_A_LOOK == 0 and self.is_shared then
+    fiber.outside(look, self)
+  end
+end
+
+-- So that what other processes have is taken back while the caller waits.
+local function watch_soon(self)
+  if not self.timer and (self.offers.open > 0 or self.room.open > 0) then
+    self.timer = loop.timer(wishes.STALE_AFTER_S, take_late, self)
+  end
 end
 
 --- Waits for room. Raises CLOSED, TIMEOUT, ENCODE.
 function Core:put(_, timeout, value)
-  if self.is_closed then
-    error(closed(), 0)
-  end
-  local encoded
-  value, encoded = prepare(self, value)
+  refuse_closed(self)
+  local form
+  value, form = prepare(self, value)
   if has_room(self) then
-    self:add(value, encoded)
-    if self.is_shared then
-      look(self)
-    end
-    return
+    return put_now(self, value, form)
   end
-  if timeout ~= 0 then
-    self:watch_soon(self.room.open + self.offers.open)
+  watch_soon(self)
+  local put = { value = value, form = form, is_frozen = self.is_shared }
+  local done, err = self.putters:wait(timeout, LOCAL, put)
+  if err then
+    error(err, 0)
+  elseif not done then
+    refuse_closed(self)
   end
-  if not self.putters:wait(timeout, LOCAL, { value = value, encoded = encoded }) then
-    error(closed(), 0)
-  end
-  self:match()
 end
 
 ---@return boolean done  false: there was no room
 function Core:try_put(_, value)
-  if self.is_closed then
-    error(closed(), 0)
-  end
-  local encoded
-  value, encoded = prepare(self, value)
+  refuse_closed(self)
+  local form
+  value, form = prepare(self, value)
   if not has_room(self) then
     return false
   end
-  self:add(value, encoded)
+  put_now(self, value, form)
   return true
 end
 
 -- ---- getting ----
 
+--- Whether there is an item for one who was not in line.
+---@param client any
+---@return boolean
+function Core:has_item(client)
+  if self.getters.size > 0 then
+    return false
+  end
+  self.offers:recall(client)
+  return self.items.size > 0
+end
+
 local function take(self)
-  local value, encoded = self.items:pop()
+  local value, form = self.items:pop()
   self:admit()
   finish_if_empty(self)
-  return thaw(value, encoded)
+  return thaw(value, form)
 end
 
-local function has_item(self)
-  if self.items.size == 0 and self.getters.size == 0 then
-    self.offers:steal(false)
-  end
-  return self.items.size > 0 and self.getters.size == 0
-end
-
---- The caller is about to stand in line, and other processes have something.
-function Core:watch_soon(open)
-  if open > 0 and not self.timer then
-    self.timer = loop.timer(STEAL_AFTER_S, steal_late, self)
-  end
-end
-
---- Waits for an item. Raises TIMEOUT.
+--- Waits for an item. Raises TIMEOUT, and DECODE for one that could not be read.
 ---@return boolean got  false: the queue is closed and nothing is left
 ---@return any value
 function Core:get(_, timeout)
-  if has_item(self) then
+  if self:has_item(LOCAL) then
     return true, take(self)
   elseif self.is_finished then
     return false
   end
-  if timeout ~= 0 then
-    self:watch_soon(self.offers.open)
-  end
-  local value, how = self.getters:wait(timeout, LOCAL)
-  if how == "finished" then
+  watch_soon(self)
+  local value, form = self.getters:wait(timeout, LOCAL)
+  if form == "finished" then
     return false
   end
-  return true, thaw(value, how == "encoded")
+  return true, thaw(value, form)
 end
 
 ---@return boolean got
 ---@return any value
 function Core:try_get()
-  if not has_item(self) then
+  if not self:has_item(LOCAL) then
     return false
   end
   return true, take(self)
@@ -267,29 +287,31 @@ end
 --- An item that came to one who does not want it any more.
 function Core:unget(_, got, value)
   if got then
-    self.items:push_front(value, false)
+    self.items:push_front(value, VALUE)
     self:match()
   end
 end
-
--- ---- the rest ----
 
 ---@return integer  items that nobody has got
 function Core:size()
   return self.items.size + self.offers:left()
 end
 
-local function tell_closed(self)
-  for client in pairs(self.offers.wishes) do
-    self.unaware[client], self.unaware_count = true, self.unaware_count + 1
+-- ---- the end ----
+
+local function forbid_puts(self)
+  self.room:shut()
+  for client in each(self.offers.by_client) do
+    if self.maxsize == 0 and not permits.revoke(client, self) then
+      self.unsettled[client], self.unsettled_count = true, self.unsettled_count + 1
+    end
   end
-  self.offers:tell_all(protocol.CLOSED)
 end
 
---- A client has heard of the close: what it put before is here.
-function Core:aware(client)
-  if self.unaware[client] then
-    self.unaware[client], self.unaware_count = nil, self.unaware_count - 1
+--- What a client put before the close is here.
+function Core:settled(client)
+  if self.unsettled[client] then
+    self.unsettled[client], self.unsettled_count = nil, self.unsettled_count - 1
     self:match()
   end
 end
@@ -300,8 +322,9 @@ function Core:close()
     return
   end
   self.is_closed = true
+  forbid_puts(self)
   self.putters:wake_all(false)
-  tell_closed(self)
+  self.offers:tell_all(protocol.CLOSED)
   finish_if_empty(self)
 end
 
@@ -309,25 +332,34 @@ function Core:closed()
   return self.is_closed
 end
 
+-- ---- other processes ----
+
 --- The queue becomes known to other processes. Raises ENCODE for what it holds and cannot be sent.
 function Core:share()
   self.items:freeze()
   self.is_shared = true
 end
 
+--- A client has the queue: for the first time, or anew, having let go of what it had.
 function Core:attached(client)
+  if self.offers.by_client[client] then
+    self:client_gone(client)
+  end
   self.offers:add_client(client)
   self.room:add_client(client)
+  if self.maxsize == 0 then
+    permits.ensure(client)
+  end
   return { is_bounded = self.maxsize > 0, closed = self.is_closed, finished = self.is_finished }
 end
 
---- What lay unclaimed with the client goes to the others.
+--- The client is dead, or has let go of the queue: what lay unclaimed with it goes to the others.
 function Core:client_gone(client)
-  if self.offers.wishes[client] then
+  if self.offers.by_client[client] then
     self.offers:remove_client(client)
     self.room:remove_client(client)
   end
-  self:aware(client)
+  self:settled(client)
   self:match()
 end
 

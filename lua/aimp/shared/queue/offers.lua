@@ -1,19 +1,29 @@
 --- Items of a queue that are with other processes: given to them, and not yet known to be taken.
 ---
---- An offer is a lot of items (cells.lua). So each item is taken once, whoever dies when, and none lies with
---- a process that does not come to it while somebody else waits. The items of an offer are kept until the
---- process is done with it.
+--- An offer is a lot of items (wishes.lua), which are kept until the process is done with it. So each item is
+--- taken once, whoever dies when, and none lies with a process that does not come to it while somebody else
+--- waits.
+---
+--- A process that empties its lots fast gets more than its fibers wait for (a surplus), as long as nobody
+--- else wants any. At most one process has a surplus, and before anybody else is given something it is taken
+--- back. So items are taken in the order of the queue, however many take them; unless a process dies, is
+--- stuck, or its getter gives up just when its item comes: that item is first again, late.
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
 local buffer = require("string.buffer")
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local cells = require("aimp.shared.queue.cells")
+local errors = require("aimp.errors")
+local items_module = require("aimp.shared.queue.items")
+local plain = require("aimp.codec.plain")
 local protocol = require("aimp.shared.queue.protocol")
-local waiting = require("aimp.shared.waiting")
+local wishes = require("aimp.shared.queue.wishes")
 
 local FRAME, FLAG_ERROR = aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
+local BYTES, FAULT = items_module.BYTES, items_module.FAULT
 local lshift = bit.lshift
+local is_scalar, is_plain_table = plain.is_scalar, plain.is_plain_table
 local each = pairs
 
 local M = {}
@@ -21,46 +31,35 @@ local M = {}
 local OFFER_MAX = 256
 local OFFER_BYTES = 8192 -- an offer that is larger gets no more items
 
----@class aimp.shared.Wish  what a client wants
----@field client aimp.shared.Client
----@field want integer     items that fibers of it wait for
----@field ahead integer    items that it would take besides
----@field is_starved boolean  no cell was free
----@field waiter? aimp.shared.Waiter  its place in the line
----@field lots table<integer, aimp.shared.Lot>  by cell
-
----@class aimp.shared.Offers
----@field open integer  offers that are not done
-local Offers = {}
+---@class aimp.shared.Offers : aimp.shared.Wishes
+---@field holder? aimp.shared.Client  who may have a surplus
+---@field limit integer  of a surplus: grows with each offer that is used up, shrinks when one is asked back
+local Offers = setmetatable({}, wishes.Wishes)
 Offers.__index = Offers
 
 ---@param core aimp.shared.QueueCore
 ---@return aimp.shared.Offers
 function M.new(core)
-  return setmetatable({ core = core, wishes = {}, open = 0, frame = ffi.new("struct frame"),
-    buf = buffer.new() }, Offers)
-end
-
----@param client aimp.shared.Client
-function Offers:add_client(client)
-  self.wishes[client] = self.wishes[client]
-    or { client = client, want = 0, ahead = 0, lots = {}, is_starved = false }
+  local self = setmetatable({ core = core, holder = nil, limit = OFFER_MAX,
+    frame = ffi.new("struct frame"), buf = buffer.new() }, Offers)
+  wishes.init(self, core.getters)
+  return self
 end
 
 -- ---- giving ----
 
--- What goes as plain data: bytes, or a scalar.
-local function is_plain(value, encoded)
-  return encoded or type(value) ~= "table" and type(value) ~= "function" and type(value) ~= "cdata"
+local function is_plain(value, form)
+  return form == BYTES or form ~= FAULT
+    and (is_scalar(value) or type(value) == "table" and is_plain_table(value))
 end
 
 local function pack_plain(buf, lot, items, max)
   local n = 0
   while n < max and items.size > 0 and #buf < OFFER_BYTES and is_plain(items:peek()) do
-    local value, encoded = items:pop()
+    local value, form = items:pop()
     n = n + 1
-    lot.values[n], lot.encoded[n] = value, encoded
-    if encoded then
+    lot.values[n], lot.forms[n] = value, form
+    if form == BYTES then
       buf:put(value)
     else
       buf:encode(value)
@@ -69,173 +68,142 @@ local function pack_plain(buf, lot, items, max)
   return n, 0, 0
 end
 
--- Anything else goes alone. What cannot be sent arrives as the error that says so.
-local function pack_any(buf, lot, items, client)
-  local value = items:pop()
-  lot.values[1], lot.encoded[1] = value, false
-  local ok, format = pcall(client.connection.pack, buf, 1, value)
-  if ok then
-    return 1, format, 0
-  end
-  buf:reset():encode({ message = tostring(format.message or format) })
+local function pack_error(buf, err)
+  buf:reset():encode({ code = err.code, message = err.message })
   return 1, 0, FLAG_ERROR
 end
 
--- Items from the end of an offer are the first of the queue again.
-local function reclaim(self, lot, count)
+-- Anything else goes alone. What cannot be sent arrives as the error that says so.
+local function pack_any(buf, lot, items, client)
+  local value, form = items:pop()
+  lot.values[1], lot.forms[1] = value, form
+  if form == FAULT then
+    return pack_error(buf, value)
+  end
+  local connection = client.connection
+  local ok, format = pcall(connection.pack, buf, 1, value)
+  connection.route.fresh = nil -- the lot keeps what the value holds
+  if not ok then
+    return pack_error(buf, errors.wrap(format))
+  end
+  return 1, format, 0
+end
+
+--- Of an offer, at most max items that were not claimed; they are the first of the queue again.
+---@return integer count
+function Offers:take_back(lot, max)
+  local count = cells.take_back(lot, max)
   for i = lot.n + count, lot.n + 1, -1 do
-    self.core.items:push_front(lot.values[i], lot.encoded[i])
+    self.core.items:push_front(lot.values[i], lot.forms[i])
     lot.values[i] = nil
   end
+  return count
 end
 
-local function take_back(self, lot, max)
-  reclaim(self, lot, cells.take_back(lot, max))
-end
+--- What was claimed has been got.
+function Offers.drop() end
 
-local function send(self, wish, lot, n, tag, flags)
-  local frame, data, len = self.frame, self.buf:ref()
-  frame.kind, frame.flags, frame.fn = FRAME.TELL, flags, self.core:number()
-  frame.first, frame.count, frame.tag, frame.len, frame.aux = n, protocol.ITEMS, tag, len, 0
-  if not cells.open(lot, wish.client, n, frame, data) then
-    lot.n = 0
-    reclaim(self, lot, n)
-    return 0
-  end
-  wish.lots[lot.cell] = lot
-  self.open = self.open + 1
-  return n
-end
-
-local function offer(self, wish, max, flag)
+local function pack(self, wish, lot, max)
   local items, buf = self.core.items, self.buf:reset()
-  local lot = { values = {}, encoded = {} }
-  local n, format, flags
   if is_plain(items:peek()) then
-    n, format, flags = pack_plain(buf, lot, items, max)
-  else
-    n, format, flags = pack_any(buf, lot, items, wish.client)
+    return pack_plain(buf, lot, items, max)
   end
-  return send(self, wish, lot, n, format + lshift(n, 8), flags + flag)
+  return pack_any(buf, lot, items, wish.client)
 end
 
-local function leave_line(wish)
-  if wish.waiter then
-    waiting.leave(wish.waiter)
-    wish.waiter = nil
+-- Gives at most max items, of which fibers wait for `wanted`. One for a TRY_GET is not counted as wanted.
+local function offer(self, wish, max, wanted, flag)
+  local lot, frame = { values = {}, forms = {} }, self.frame
+  local n, format, flags = pack(self, wish, lot, max)
+  local awaited = math.min(n, wanted)
+  local demand = flag == 0 and awaited or 0
+  local data, len = self.buf:ref()
+  frame.kind, frame.flags, frame.fn = FRAME.TELL, flags + flag, self.core:number()
+  frame.count, frame.first, frame.aux, frame.tag = protocol.ITEMS, n, demand, format + lshift(n, 8)
+  frame.len = len
+  if self:give(wish, lot, n, demand, frame, data) then
+    lot.demand = awaited
+    self.holder = n > awaited and wish.client or self.holder
+    return true
   end
+  for i = n, 1, -1 do
+    self.core.items:push_front(lot.values[i], lot.forms[i])
+  end
+  return false
 end
 
 -- With a bound, no process has more than half of it in advance.
-local function ahead_of(self, wish)
+local function surplus_for(self, wish)
   local maxsize = self.core.maxsize
-  return maxsize > 0 and math.min(wish.ahead, math.floor(maxsize / 2)) or wish.ahead
+  local most = math.min(wish.ahead, self.limit)
+  return maxsize > 0 and math.min(most, math.floor(maxsize / 2)) or most
 end
 
 --- Gives the first in line its items: one, if others wait too. Who wants more goes to the end of the line.
 ---@param wish aimp.shared.Wish
 function Offers:serve(wish)
-  local getters = self.core.getters
-  leave_line(wish)
-  local max = getters.size > 0 and 1 or math.min(wish.want + ahead_of(self, wish), OFFER_MAX)
-  local n = offer(self, wish, max, 0)
-  wish.want = math.max(wish.want - n, 0)
-  if n == 0 then
-    wish.is_starved = true -- until a cell is free
-  elseif wish.want > 0 then
-    wish.waiter = getters:enlist(wish.client, wish)
+  self:leave(wish)
+  local max = self.line.size > 0 and 1 or math.min(wish.want + surplus_for(self, wish), OFFER_MAX)
+  if offer(self, wish, max, wish.want, 0) then
+    self:enlist(wish)
   end
 end
 
 -- ---- what clients say ----
 
---- It wants items, and would take some more.
+--- Fibers of it wait for items, and it would take some more.
 function Offers:want(client, count, ahead)
-  local wish, core = self.wishes[client], self.core
-  wish.ahead, wish.want = math.min(ahead, OFFER_MAX), wish.want + count
-  if core.items.size == 0 and count > 0 then
-    self:steal(false)
-  end
-  if wish.want > 0 and not wish.waiter then
-    wish.waiter = core.getters:enlist(client, wish)
-    core:match()
-    core:watch()
-  elseif count == 0 and core.items.size > 0 and core.getters.size == 0 and ahead_of(self, wish) > 0 then
-    offer(self, wish, ahead_of(self, wish), 0)
+  local core, wish = self.core, self:change(client, count)
+  wish.ahead = math.min(ahead, OFFER_MAX)
+  core:match()
+  if count == 0 and core.items.size > 0 and self.line.size == 0 and (self.holder or client) == client then
+    local surplus = surplus_for(self, wish)
+    if surplus > 0 and not wish.is_starved then
+      offer(self, wish, surplus, 0, 0)
+    end
   end
   if core.is_finished then
     self:tell(wish, protocol.FINISHED)
   end
 end
 
---- It wants fewer.
-function Offers:unwant(client, count)
-  local wish = self.wishes[client]
-  wish.want = math.max(wish.want - count, 0)
-  if wish.want == 0 then
-    leave_line(wish)
-  end
-end
-
 --- It wants one now or not at all.
 function Offers:try(client)
-  local wish, core = self.wishes[client], self.core
-  if core.items.size == 0 and core.getters.size == 0 then
-    self:steal(false)
-  end
-  if core.items.size > 0 and core.getters.size == 0 and offer(self, wish, 1, protocol.TRY) == 1 then
+  local wish, core = self.by_client[client], self.core
+  if core:has_item(client) and offer(self, wish, 1, 1, protocol.TRY) then
     return
   end
   self:tell(wish, protocol.EMPTY)
 end
 
---- It is done with an offer.
+--- It is done with an offer: what it did not claim nobody there waits for.
 function Offers:done(client, cell, generation)
-  local wish = self.wishes[client]
-  local lot = wish.lots[cell]
-  if not lot or lot.generation ~= generation then
-    return
-  end
-  take_back(self, lot, lot.n) -- nothing, unless it lies
-  cells.close(lot)
-  wish.lots[cell] = nil
-  self.open = self.open - 1
-  if wish.is_starved then
-    wish.is_starved = false
-    wish.waiter = wish.want > 0 and self.core.getters:enlist(client, wish) or nil
-  end
-  self.core:match()
-end
-
--- ---- taking back ----
-
---- Takes back half of what the process with the fullest offer has not claimed.
----@param even_last boolean  also when it is a single item
-function Offers:steal(even_last)
-  if self.open == 0 then
-    return
-  end
-  local lot, left = cells.fullest(self.wishes)
-  if lot and (left > 1 or even_last) then
-    take_back(self, lot, math.ceil(left / 2))
+  local lot = self:find(client, cell, generation)
+  if lot then
+    self:take_back(lot, lot.n)
+    if lot.n == lot.given then
+      self.limit = math.min(self.limit + 1, OFFER_MAX)
+    end
+    self:close(lot)
+    self.core:match()
   end
 end
 
---- Items that no process has claimed.
----@return integer
-function Offers:left()
-  local left = 0
-  if self.open > 0 then
-    for _, wish in each(self.wishes) do
-      for _, lot in each(wish.lots) do
-        left = left + cells.left(lot)
-      end
+--- Somebody is to be given an item: the surplus that another has comes first.
+---@param client? any      for whom; nil: for several
+---@param min_age? number  seconds; only what it has had for so long
+function Offers:recall(client, min_age)
+  local holder = self.holder
+  if holder and holder ~= client then
+    local count, is_all = self:take_surplus(holder, min_age)
+    self.holder = not is_all and holder or nil
+    if count > 0 then
+      self.limit = math.floor(self.limit / 4)
     end
   end
-  return left
 end
 
--- ---- ends ----
+-- ---- telling ----
 
 --- Tells a client something that has no payload.
 function Offers:tell(wish, op)
@@ -243,21 +211,9 @@ function Offers:tell(wish, op)
 end
 
 function Offers:tell_all(op)
-  for _, wish in each(self.wishes) do
+  for _, wish in each(self.by_client) do
     self:tell(wish, op)
   end
-end
-
---- The client is gone, or has let go of the queue: what it did not claim is first again, in order.
-function Offers:remove_client(client)
-  local wish = self.wishes[client]
-  leave_line(wish)
-  for _, lot in ipairs(cells.latest_first(wish.lots)) do
-    take_back(self, lot, lot.n)
-    cells.close(lot)
-    self.open = self.open - 1
-  end
-  self.wishes[client] = nil
 end
 
 return M

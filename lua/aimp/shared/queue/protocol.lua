@@ -1,29 +1,31 @@
 --- The frames of shared queues, beside those that all shared objects have.
 ---
 --- From a process that has the queue (ASK, `count`):
----   PUT     one item; with a bound: cell, generation of the place that was claimed for it
----   SPOILT  cell, generation: nothing comes for that place
----   WANT_PLACE, UNWANT_PLACE, DONE_PLACES  the same for places to put items in
----   WANT    first: fibers that wait; aux: items that it would take besides
+---   PUT     one item; cell, generation: of the place or, without a bound, of the permit claimed for it
+---   WANT    first: so many more fibers wait; aux: items that it would take besides
 ---   UNWANT  first: so many fibers do not wait any more
 ---   TRY_GET one item now, or EMPTY
----   DONE    cell, generation: all items of that offer are claimed, or were taken back
----   AWARE   it has heard of CLOSED
+---   DONE    cell, generation: that lot of items is claimed, taken back, or not wanted any more
+---   WANT_PLACE, UNWANT_PLACE, DONE_PLACES  the same for places to put items in
 --- To it (TELL, `count`):
----   ITEMS   an offer: cell, generation; first: items; tag; flag TRY: for a TRY_GET
----   PLACES  a grant: cell, generation; first: places
+---   ITEMS   a lot: cell, generation; first: items; aux: for so many fibers that wait; tag; flag TRY: for a
+---           TRY_GET
+---   PLACES  the same of places
 ---   EMPTY   there is nothing for a TRY_GET
 ---   CLOSED  no more puts
 ---   FINISHED  nothing will come any more
+---
+--- Both sides count what is wanted: + WANT - UNWANT - aux of the lots. So the counts agree whatever crosses
+--- on its way, and may be below zero meanwhile.
 -- SPDX-License-Identifier: MIT
 local stubs = require("aimp.shared.stubs")
 
 local FIRST = stubs.FIRST_OWN
 
 return {
-  PUT = FIRST, SPOILT = FIRST + 1,
-  WANT = FIRST + 2, UNWANT = FIRST + 3, TRY_GET = FIRST + 4, DONE = FIRST + 5, AWARE = FIRST + 6,
-  WANT_PLACE = FIRST + 7, UNWANT_PLACE = FIRST + 8, DONE_PLACES = FIRST + 9,
+  PUT = FIRST,
+  WANT = FIRST + 1, UNWANT = FIRST + 2, TRY_GET = FIRST + 3, DONE = FIRST + 4,
+  WANT_PLACE = FIRST + 5, UNWANT_PLACE = FIRST + 6, DONE_PLACES = FIRST + 7,
 
   ITEMS = FIRST, EMPTY = FIRST + 1, CLOSED = FIRST + 2, FINISHED = FIRST + 3, PLACES = FIRST + 4,
 

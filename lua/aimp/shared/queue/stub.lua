@@ -1,7 +1,8 @@
 --- A queue in a process that is not its owner's: methods of the stub.
 ---
---- Items and, with a bound, places for items come in lots (supply.lua). An item is this process's when its
---- claim succeeds; what is put is the owner's when it is in the ring, where it outlives this process.
+--- Items and, with a bound, places for items come in lots (supply.lua); without a bound what is put needs the
+--- process's permit (permits.lua). An item is this process's when its claim succeeds; what is put is the
+--- owner's when it is in the ring, where it outlives this process.
 -- SPDX-License-Identifier: MIT
 local bit = require("bit")
 local buffer = require("string.buffer")
@@ -9,14 +10,16 @@ local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local errors = require("aimp.errors")
 local fiber = require("aimp.fiber")
+local loop = require("aimp.loop")
 local protocol = require("aimp.shared.queue.protocol")
 local source = require("aimp.codec.source")
+local stubs = require("aimp.shared.stubs")
 local supply = require("aimp.shared.queue.supply")
 local waiting = require("aimp.shared.waiting")
 
 local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
 local band, lshift = bit.band, bit.lshift
-local take_checked = source.take_checked
+local take = source.take
 
 local PLAIN = 0
 --- One who puts without waiting rings the owner after so many items.
@@ -28,20 +31,16 @@ local Stub = {}
 local M = { Stub = Stub, declaration = nil }
 
 local ITEM_OPS = { want = protocol.WANT, unwant = protocol.UNWANT, done = protocol.DONE }
-local PLACE_OPS = { want = protocol.WANT_PLACE, unwant = protocol.UNWANT_PLACE, done = protocol.DONE_PLACES,
-  ends_by_itself = true } -- with the item for its last place
+local PLACE_OPS = { want = protocol.WANT_PLACE, unwant = protocol.UNWANT_PLACE, done = protocol.DONE_PLACES }
 
 function Stub:init()
   self.items = supply.new(self.link, self.number, "an item of a queue", ITEM_OPS)
   self.places = supply.new(self.link, self.number, "room in a queue", PLACE_OPS)
-  self.tries = waiting.new("an answer about a queue")
+  self.tries = waiting.new("an answer about a queue") -- the tag is the try's number
+  self.tried, self.answered = 0, 0
   self.is_closed, self.is_finished = false, false
   self.puts = 0
   self.buf = buffer.new()
-end
-
-local function closed()
-  return errors.new("CLOSED", "the queue is closed")
 end
 
 local function call(self, name, ...)
@@ -53,8 +52,20 @@ local function info_of(self)
   return self.info or self.link:info(self, M.declaration)
 end
 
+local function refuse_closed(self)
+  if self.is_closed or self.info.closed then
+    error(errors.new("CLOSED", "the queue is closed"), 0)
+  end
+end
+
+-- To be called by a method that a front's calls.
 local function check_wait(name)
-  fiber.raise_pending(fiber.waiter(4, name))
+  fiber.raise_pending(fiber.waiter(3, name))
+end
+
+-- Seconds of a deadline that are left; nil: there is none.
+local function left_until(deadline)
+  return deadline and math.max(deadline - loop.now(), 0)
 end
 
 -- ---- getting ----
@@ -62,173 +73,240 @@ end
 local function decode_all(data, len, n)
   local buf, values = buffer.new():set(data, len), {}
   for i = 1, n do
-    values[i] = take_checked(buf)
+    values[i] = take(buf)
   end
   return values
 end
 
 local function new_lot(frame, data, len)
   local format, n = band(frame.tag, 0xff), frame.first
-  local is_error = band(frame.flags, FLAG_ERROR) ~= 0
-  local lot = { cell = frame.cell, generation = frame.generation, count = n, format = format,
-    is_error = is_error }
-  if format == PLAIN and not is_error then
+  local lot = { cell = frame.cell, generation = frame.generation, count = n, format = format }
+  if band(frame.flags, FLAG_ERROR) ~= 0 then
+    lot.fault = take(buffer.new():set(data, len))
+  elseif format == PLAIN then
     lot.values = decode_all(data, len, n)
   else
-    lot.bytes = ffi.string(data, len)
+    lot.bytes, lot.ends_later = ffi.string(data, len), true
   end
   return lot
 end
 
--- The value of an item that was claimed. May wait: one that is no plain data may need modules.
-local function value_of(self, lot, index)
-  if lot.values then
-    return lot.values[index]
-  end
-  local value = self.link.receiver:unpack(buffer.new():set(lot.bytes), lot.format, 1)
-  if lot.is_error then
-    error(errors.new("ENCODE", value.message), 0)
+-- May wait, as modules may be needed. The owner keeps what the item holds, such as other queues, until it is
+-- told that all is here.
+local function decode_item(self, lot)
+  local receiver = self.link.receiver
+  local ok, value = pcall(receiver.unpack, receiver, buffer.new():set(lot.bytes), lot.format, 1)
+  self.items:done(lot)
+  if not ok then
+    error(value, 0)
   end
   return value
 end
 
-local function finish(self, lot, index)
+-- An item that was claimed.
+local function item_of(self, lot, index)
   if not lot or lot == "finished" then
     return false
+  elseif lot.values then
+    return true, lot.values[index]
+  elseif lot.fault then
+    error(errors.new(errors.codes[lot.fault.code] or "REMOTE", lot.fault.message), 0)
   end
-  return true, value_of(self, lot, index)
+  return true, decode_item(self, lot)
 end
 
-function Stub:try_get()
-  check_wait("queue:try_get")
-  if info_of(self).is_relay then
+-- Asks the owner for an item of this moment.
+local function ask_once(self)
+  if self.is_finished then
+    return nil
+  end
+  self.tried = self.tried + 1
+  self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
+  return self.items:wait_in(self.tries, nil, self.tried)
+end
+
+local function try_get(self)
+  if self.info.is_relay then
     return call(self, "try_get", nil)
   end
-  local items = self.items
   local lot, index
-  if items.line:count() == 0 then
-    lot, index = items:claim()
+  if self.items.line:count() == 0 then
+    lot, index = self.items:claim()
   end
-  if not lot and not self.is_finished then
-    self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
-    lot, index = items:wait_in(self.tries, nil)
+  if not lot then
+    lot, index = ask_once(self)
   end
-  return finish(self, lot, index)
+  return item_of(self, lot, index)
+end
+
+--- See the core's.
+function Stub:try_get()
+  check_wait("queue:try_get")
+  info_of(self)
+  return try_get(self)
+end
+
+local function get_now(self)
+  local got, value = try_get(self)
+  if not got and not self.is_finished then
+    self.items.line:wait(0) -- raises TIMEOUT
+  end
+  return got, value
 end
 
 --- See the core's.
 function Stub:get(_, timeout)
-  if timeout == 0 then
-    local got, value = self:try_get()
-    if not got and not self.is_finished then
-      self.items.line:wait(0)
-    end
-    return got, value
-  end
   check_wait("queue:get")
   if info_of(self).is_relay then
     return call(self, "get", timeout)
+  elseif timeout == 0 then
+    return get_now(self)
   elseif self.is_finished then
     return false
   end
-  return finish(self, self.items:take(timeout))
+  return item_of(self, self.items:take(timeout))
 end
 
 -- ---- putting ----
 
-local function await_room(link)
+local function await_room(link, deadline)
   while C.aimp_port_is_congested(link.port) ~= 0 do
-    link.room:wait(nil, true)
+    link.room:wait(left_until(deadline), true)
   end
 end
 
--- Raises ENCODE.
-local function send_item(self, value, cell, generation)
-  local link, buf = self.link, self.buf:reset()
-  local format = link.sender:pack(buf, 1, value)
-  local data, len = buf:ref()
-  link:post_cell(protocol.PUT, self.number, cell, generation, format + lshift(1, 8), data, len)
+local one = ffi.new("uint32_t[1]")
+
+-- Claims a put. Raises CLOSED, TIMEOUT.
+local function claim_permit(self, deadline)
+  local link = self.link
+  while true do
+    refuse_closed(self)
+    local permit = link.permit
+    if permit and C.aimp_port_claim(link.port, permit.cell, permit.generation, 1, one) == 1 then
+      return permit
+    elseif permit then
+      link.permit = nil
+      link:post_cell(stubs.DONE_PERMIT, 0, permit.cell, permit.generation, 0, nil, 0)
+    end
+    self.items:wait_in(link.permits, left_until(deadline))
+  end
+end
+
+-- The same, with a bound.
+local function claim_place(self, deadline)
+  local place = self.places:take(left_until(deadline))
+  if place == "closed" then
+    refuse_closed(self)
+  end
+  return place
+end
+
+-- Sends what was packed as the item of a place or of a permit.
+local function send_item(self, place, format, data, len)
+  local tag = format + lshift(1, 8)
+  self.link:post_cell(protocol.PUT, self.number, place.cell, place.generation, tag, data, len)
   self.puts = self.puts + 1
   if self.puts % PUTS_A_FLUSH == 0 then
-    link.reply:flush()
+    self.link.reply:flush()
   end
 end
 
-local function put_in_place(self, timeout, value)
-  local lot = self.places:take(timeout)
-  if lot == "closed" then
-    error(closed(), 0)
-  end
-  local ok, err = pcall(send_item, self, value, lot.cell, lot.generation)
+-- The item as it is now, in a buffer of the caller's. Raises ENCODE.
+local function pack(self, value)
+  local buf = self.buf or buffer.new()
+  self.buf = nil -- __aimp_send of a value may put something itself
+  local ok, format = pcall(self.link.sender.pack, self.link.sender, buf:reset(), 1, value)
   if not ok then
-    self.link:post_cell(protocol.SPOILT, self.number, lot.cell, lot.generation, 0, nil, 0)
-    error(err, 0)
+    self.buf = buf
+    error(format, 0)
+  end
+  return buf, format
+end
+
+local function put_now(self, value)
+  if not call(self, "try_put", nil, value) then
+    self.places.line:wait(0) -- raises TIMEOUT
   end
 end
 
 --- See the core's. Waits for no answer.
 function Stub:put(_, timeout, value)
   check_wait("queue:put")
-  local info = info_of(self)
-  if self.is_closed or info.closed then
-    error(closed(), 0)
-  elseif info.is_relay then
+  info_of(self)
+  refuse_closed(self)
+  if self.info.is_relay then
     return call(self, "put", timeout, value)
+  elseif timeout == 0 then
+    return put_now(self, value)
   end
-  await_room(self.link)
-  if info.is_bounded then
-    return put_in_place(self, timeout, value)
+  local deadline = timeout and loop.now() + timeout
+  await_room(self.link, deadline)
+  local buf, format = pack(self, value)
+  local ok, place = pcall(self.info.is_bounded and claim_place or claim_permit, self, deadline)
+  if ok then
+    send_item(self, place, format, buf:ref())
   end
-  send_item(self, value, 0, 0)
-end
-
---- Also after what was put before: requests and puts keep their order.
-function Stub:close()
-  self.is_closed = true
-  return call(self, "close", nil)
+  self.buf = buf
+  if not ok then
+    error(place, 0)
+  end
 end
 
 -- ---- what the owner tells ----
 
+-- Whether the one who asked for the answer that came now still waits for it.
+local function is_answer(self)
+  self.answered = self.answered + 1
+  local _, tag = self.tries:peek()
+  return tag == self.answered
+end
+
 local function take_items(self, frame, data, len)
-  local items = self.items
-  items:add(new_lot(frame, data, len))
-  local came = frame.first
-  if band(frame.flags, protocol.TRY) ~= 0 then
-    came = 0
-    if self.tries:count() > 0 then
-      self.tries:wake(items:claim())
-    end
+  local items, demand = self.items, tonumber(frame.aux)
+  items:add(new_lot(frame, data, len), demand)
+  if band(frame.flags, protocol.TRY) == 0 then
+    items:serve(demand)
+  elseif is_answer(self) then
+    self.tries:wake(items:claim())
+  else
+    items:serve(1)
   end
-  items:serve(came)
 end
 
 local tells = {
   [protocol.ITEMS] = take_items,
   [protocol.PLACES] = function(self, frame)
-    self.places:add({ cell = frame.cell, generation = frame.generation, count = frame.first })
-    self.places:serve(frame.first)
+    local demand = tonumber(frame.aux)
+    self.places:add({ cell = frame.cell, generation = frame.generation, count = frame.first,
+      ends_itself = true }, demand)
+    self.places:serve(demand)
   end,
   [protocol.EMPTY] = function(self)
-    self.tries:wake(nil)
+    if is_answer(self) then
+      self.tries:wake()
+    end
   end,
   [protocol.CLOSED] = function(self)
     self.is_closed = true
     self.places.line:wake_all("closed")
-    self.link:post(protocol.AWARE, self.number, 0, 0, 0, nil, 0)
   end,
   [protocol.FINISHED] = function(self)
     self.is_closed, self.is_finished = true, true
     self.items.line:wake_all("finished")
-    self.tries:wake_all("finished")
   end,
 }
 
---- A frame of the queue's own.
+--- The info has come.
+function Stub:on_info()
+  self.is_finished = self.info.finished or false
+end
+
+--- A frame of the queue's own. What comes before the info was for a stub that was collected.
 function Stub:on_tell(op, frame, data, len)
-  local take = tells[op]
-  if take then
-    take(self, frame, data, len)
+  local handle = self.info and tells[op]
+  if handle then
+    handle(self, frame, data, len)
   end
 end
 

@@ -1,10 +1,13 @@
 --- Lots that a process was given by the owner of a queue: items to get, or places to put items in.
 ---
 --- The same for both, in the process that is not the owner's: fibers stand in line; for those that wait the
---- owner is asked, and, when lots are used up quickly, for some ahead. What comes is claimed for those in line
---- at once; the rest lies here until it is claimed, or the owner takes it back. Used by stub.lua.
+--- owner is asked, and, when lots are used up quickly, for some besides. What comes is claimed for those in
+--- line at once; the rest lies here until it is claimed, the owner takes it back, or this process is about to
+--- sleep and gives it back. Used by stub.lua.
 ---
 ---   claim ──nothing here──► wait, WANT ──a lot──► claimed for those in line
+---
+--- Invariant: while fibers are in line there is nothing here to claim.
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
@@ -29,7 +32,9 @@ Supply.__index = Supply
 ---@field cell integer
 ---@field generation integer
 ---@field count integer
----@field came number      seconds
+---@field came number           seconds
+---@field ends_later? boolean   who claims the last of it tells the owner
+---@field ends_itself? boolean  what is sent for the last of it tells the owner
 
 ---@param link aimp.shared.Link
 ---@param number integer   of the queue
@@ -41,7 +46,7 @@ function M.new(link, number, what, ops)
     link = link, number = number, ops = ops,
     line = waiting.new(what),
     lots = {}, first = 1, last = 0,
-    wanted = 0,     -- asked for, for fibers in line, and not come
+    wanted = 0,     -- as the owner counts it, or will; protocol.lua
     ahead = 0, is_asked_ahead = false,
   }, Supply)
 end
@@ -50,22 +55,27 @@ local function post(self, op, count, aux)
   self.link:post(op, self.number, count, 0, aux, nil, 0)
 end
 
--- All of it was claimed, or taken back.
-local function exhaust(self, lot)
+--- Tells the owner that a lot is done with.
+function Supply:done(lot)
+  self.link:post_cell(self.ops.done, self.number, lot.cell, lot.generation, 0, nil, 0)
+end
+
+local function drop_first(self)
   self.lots[self.first] = nil
   self.first = self.first + 1
+  self.is_asked_ahead = false
+end
+
+-- All of it was claimed.
+local function exhaust(self, lot)
+  drop_first(self)
   if (loop.now() - lot.came) / lot.count < FAST_S then
     self.ahead = math.min(math.max(self.ahead * 2, AHEAD_MIN), AHEAD_MAX)
   else
     self.ahead = 0
   end
-  self.is_asked_ahead = false
-end
-
-local function done(self, lot)
-  exhaust(self, lot)
-  if self.ops.done then
-    self.link:post_cell(self.ops.done, self.number, lot.cell, lot.generation, 0, nil, 0)
+  if not (lot.ends_later or lot.ends_itself) then
+    self:done(lot)
   end
 end
 
@@ -87,20 +97,19 @@ function Supply:claim()
       local index = one[0] + 1
       if index < lot.count then
         ask_ahead(self, index, lot)
-      elseif self.ops.ends_by_itself then
-        exhaust(self, lot)
       else
-        done(self, lot)
+        exhaust(self, lot)
       end
       return lot, index
     end
-    done(self, lot)
+    drop_first(self) -- the owner has taken the rest back
+    self:done(lot)
   end
 end
 
 --- The owner is told how many wait, if it believes otherwise.
-function Supply:balance()
-  local missing = self.line:count() - self.wanted
+local function balance(self, more)
+  local missing = self.line:count() + more - self.wanted
   self.wanted = self.wanted + missing
   if missing > 0 then
     post(self, self.ops.want, missing, self.ahead)
@@ -109,35 +118,63 @@ function Supply:balance()
   end
 end
 
+-- Gives the last lot back, as far as it is not claimed.
+local function give_back(self)
+  local lot = self.lots[self.last]
+  self.lots[self.last] = nil
+  self.last = self.last - 1
+  self.is_asked_ahead = false
+  self:done(lot)
+end
+
+--- This process is about to sleep. The last lot goes first: it is the end of what the owner gave.
+function Supply:give_all_back()
+  self.ahead = 0
+  while self.first <= self.last do
+    give_back(self)
+  end
+end
+
 --- A lot has come.
 ---@param lot aimp.shared.GivenLot
-function Supply:add(lot)
+---@param demand integer  of it, for fibers that waited when it was given
+function Supply:add(lot, demand)
   lot.came = loop.now()
   self.last = self.last + 1
   self.lots[self.last] = lot
+  self.wanted = self.wanted - demand
+  self.link:holds_lots(self)
 end
 
---- Hands what is here to those who wait.
-function Supply:serve(came)
-  self.wanted = math.max(self.wanted - came, 0)
+--- Hands what is here to those who wait. What came for fibers that do not wait any more goes back, as others
+--- may wait for it.
+---@param demand integer
+function Supply:serve(demand)
+  local served = 0
   while self.line:count() > 0 do
     local lot, index = self:claim()
     if not lot then
-      return self:balance()
+      break
     end
+    served = served + 1
     self.line:wake(lot, index)
+  end
+  balance(self, 0)
+  if served < demand and self.first <= self.last then
+    give_back(self)
   end
 end
 
 --- Waits in `line` as one for whom an answer of the owner's is awaited.
 ---@async
-function Supply:wait_in(line, timeout)
+---@param tag any
+function Supply:wait_in(line, timeout, tag)
   local executor = self.link.executor
   executor.awaited = executor.awaited + 1
-  local ok, lot, index = pcall(line.wait, line, timeout, true)
+  local ok, lot, index = pcall(line.wait, line, timeout, true, tag)
   executor.awaited = executor.awaited - 1
   if not ok then
-    self:balance()
+    balance(self, 0)
     error(lot, 0)
   end
   return lot, index
@@ -155,8 +192,7 @@ function Supply:take(timeout)
       return lot, index
     end
   end
-  self.wanted = self.wanted + 1
-  post(self, self.ops.want, 1, self.ahead)
+  balance(self, 1)
   return self:wait_in(self.line, timeout)
 end
 
