@@ -14,9 +14,9 @@ describe("the example", function()
   end)
 
   it("completion_order prints the shorter sum first, both exact", function()
-    assert_lines(run("completion_order"), {
-      "sum to\t50000000\t1250000025000000LL",
-      "sum to\t200000000\t20000000100000000LL",
+    assert_lines(run("completion_order", { "1000000000", "1000000" }), {
+      "sum to\t1000000\t500000500000LL",
+      "sum to\t1000000000\t500000000500000000LL",
     })
   end)
 
