@@ -69,6 +69,25 @@ describe("a queue", function()
     assert.equal(co, queue:get())
   end)
 
+  in_task("lets go of what was got", function()
+    local queue, alive = aimp.Queue(), setmetatable({}, { __mode = "k" })
+    for i = 1, 10 do
+      local item = { i }
+      alive[item] = true
+      queue:put(item)
+    end
+    for _ = 1, 9 do
+      queue:get()
+    end
+    collectgarbage()
+    collectgarbage()
+    local left = 0
+    for item in pairs(alive) do
+      left = left + item[1]
+    end
+    assert.equal(10, left) -- the last alone
+  end)
+
   in_task("lets a getter wait for an item", function()
     local queue = aimp.Queue()
     local task = started(queue.get, queue)
