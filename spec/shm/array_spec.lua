@@ -132,6 +132,10 @@ describe("aimp.shm.array", function()
     local row = rows:get(0)
     rows[0][0] = 5
     assert.same({ 1, 2, 3, 5, 9 }, { row[0], row[1], row[2], rows[0][0], rows[1][2] })
+    local names = aimp.shm.array("char[8]", 2)
+    names[0] = "abcdefg"
+    names[1] = "x"
+    assert.equal("abcdefg\0x\0\0\0\0\0\0\0", ffi.string(names.ptr, 16))
   end)
 
   it("gives a pointer for what is not checked", function()

@@ -22,6 +22,15 @@ end
 
 local one, two = { processes = 1 }, { processes = 2 }
 
+-- Until then nothing in this process answers a worker.
+local function block_until(signal)
+  local deadline = uv.hrtime() + 20e9
+  while signal[0] == 0 do
+    assert.is_true(uv.hrtime() < deadline, "no signal came")
+    uv.sleep(1)
+  end
+end
+
 describe("a shared array", function()
   with_pool("sent as an argument is the same memory in every process", two, function(pool)
     local array = aimp.shm.array("double", 1000)
@@ -215,6 +224,29 @@ describe("a shared array", function()
     assert.equal(0, later)
   end)
 
+  with_pool("may be closed, or the task cancelled, while that waits for the memory", one, function(pool)
+    local closed, kept = aimp.shm.array("double", 1), aimp.shm.array("double", 1)
+    local signal = aimp.shm.array("int32_t", 1)
+    kept[0] = 3
+    pool:apply(function(s) return s[0] end, signal):await() -- this one it has
+    local task = pool:apply(function(a, b, s)
+      local inside = require("aimp")
+      local one_waits = inside.spawn(function() return nil, a[0] end)
+      local other_waits = inside.spawn(function() return nil, b[0] end)
+      inside.sleep(0)
+      a:close()
+      other_waits:cancel()
+      s:add(0, 1)
+      local _, misuse = one_waits:pawait()
+      local _, cancelled = other_waits:pawait()
+      return misuse.message, cancelled.code, b[0]
+    end, closed, kept, signal)
+    block_until(signal)
+    local message, code, value = task:await()
+    assert.matches("workers_spec.lua:%d+: the shared array is closed", message)
+    assert.same({ "CANCELLED", 3 }, { code, value })
+  end)
+
   with_pool("has misuse in a worker at the caller's line there", one, function(pool)
     local messages = pool:apply(function(a)
       local list = {}
@@ -247,6 +279,14 @@ describe("a worker's own shared array", function()
     assert.equal(42, pool:apply(inner):await())
   end)
 
+  it("is nothing that a worker can make up", function()
+    local class = aimp.shm.Class
+    for _, value in ipairs({ 5, "x", {}, { {} }, { aimp.Event() }, { aimp.shm } }) do
+      local ok, err = pcall(class.__aimp_recv, value)
+      assert.same({ false, "no shared array" }, { ok, err })
+    end
+  end)
+
   with_pool("cannot be sent to the process that made the worker", one, function(pool)
     local err = failure("ENCODE", function()
       return nil, pool:apply(function()
@@ -277,6 +317,45 @@ describe("a parent's shared array", function()
     assert.same({ true, 5 }, { is_same, seen })
     assert.is_true(rawequal(array, back))
     assert.same({ 5, 6 }, { array[1], array[2] })
+  end)
+
+  with_pool("comes to a worker's worker also when the worker closed its own", one, function(pool)
+    local array = aimp.shm.array("double", 1)
+    array[0] = 8
+    local value, message = pool:apply(function(a)
+      local nested = require("aimp").Pool({ processes = 1 })
+      local first = a[0]
+      local task = nested:apply(function(x) return x[0] end, a)
+      a:close()
+      local result = task:await() + first
+      nested:close()
+      nested:join()
+      return result, select(2, pcall(function() return nil, a[0] end))
+    end, array):await()
+    assert.equal(16, value)
+    assert.matches("closed", message)
+  end)
+
+  with_pool("comes to a worker's worker also when that asks before the worker has it", one, function(pool)
+    local array, signal = aimp.shm.array("double", 1), aimp.shm.array("int32_t", 1)
+    array[0] = 8
+    pool:apply(function(s) return s[0] end, signal):await() -- this one it has
+    local task = pool:apply(function(a, s)
+      local inside = require("aimp")
+      local nested = inside.Pool({ processes = 1 })
+      local value = nested:apply(function(x, y, counter)
+        local reader = require("aimp").spawn(function() return x[0] end)
+        require("aimp").sleep(0)
+        counter:add(1) -- asks this worker's worker, which has heard of x before
+        y:add(0, 1)
+        return reader:await()
+      end, a, s, inside.Counter()):await()
+      nested:close()
+      nested:join()
+      return value
+    end, array, signal)
+    block_until(signal)
+    assert.equal(8, task:await())
   end)
 
   with_pool("outlives a worker that is killed while it uses it", two, function(pool)

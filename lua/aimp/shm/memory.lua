@@ -89,10 +89,6 @@ function Stub:init()
   self.arrival, self.is_asked = waiting.new("a shared array"), true
 end
 
-function Stub:share()
-  self.is_shared = true
-end
-
 --- A DESCRIPTOR frame.
 function Stub:on_tell(_, frame)
   local fd = C.aimp_port_take_fd(self.link.port)
@@ -133,8 +129,9 @@ function Stub:open()
   return self.shm
 end
 
+--- This process needs it no more; for workers of its own it is asked for again.
 function Stub:close()
-  if self.shm and not self.is_shared then
+  if self.shm then
     block.close(self.shm)
     self.shm = nil
   end
