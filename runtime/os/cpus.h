@@ -5,8 +5,6 @@
 #ifndef AIMP_OS_CPUS_H
 #define AIMP_OS_CPUS_H
 
-#include <stddef.h>
-
 /* At least 1. Reads files: ask once, not per task. */
 int aimp__cpus_usable(void);
 
@@ -24,10 +22,5 @@ int aimp__cpus_quota(const char *root);
 int aimp__cpus_parse_max(const char *text);
 /* From v1's cpu.cfs_quota_us and cpu.cfs_period_us. */
 int aimp__cpus_parse_cfs(const char *quota, const char *period);
-
-/* The path of this process's cgroup from the text of /proc/self/cgroup: of the v1
- * hierarchy that has `controller`, or of v2 when that is "".
- * return: 1, or 0 when there is none or it does not fit */
-int aimp__cpus_parse_cgroup(const char *text, const char *controller, char *path, size_t size);
 
 #endif

@@ -2,56 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/cpus.h"
 
-#include <ftw.h>
+#include "os/cgroup.h"
+#include "os/test_root.h"
+
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char root[sizeof "/tmp/aimp_cpus_XXXXXX"];
-
-static void put(const char *path, const char *text)
-{
-    char full[256];
-    snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = full + sizeof root; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    memcpy(root, "/tmp/aimp_cpus_XXXXXX", sizeof root);
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void test_parse_max(void **state)
 {
@@ -81,16 +36,16 @@ static void test_parse_cgroup(void **state)
     (void)state;
     const char *text = "12:cpuset:/set\n5:cpu,cpuacct:/work/a:b\n1:name=systemd:/s\n0::/v2\n";
     char path[32];
-    assert_int_equal(aimp__cpus_parse_cgroup(text, "cpu", path, sizeof path), 1);
+    assert_int_equal(aimp__cgroup_parse(text, "cpu", path, sizeof path), 1);
     assert_string_equal(path, "/work/a:b");
-    assert_int_equal(aimp__cpus_parse_cgroup(text, "cpuacct", path, sizeof path), 1);
-    assert_int_equal(aimp__cpus_parse_cgroup(text, "", path, sizeof path), 1);
+    assert_int_equal(aimp__cgroup_parse(text, "cpuacct", path, sizeof path), 1);
+    assert_int_equal(aimp__cgroup_parse(text, "", path, sizeof path), 1);
     assert_string_equal(path, "/v2");
-    assert_int_equal(aimp__cpus_parse_cgroup(text, "cpua", path, sizeof path), 0);
-    assert_int_equal(aimp__cpus_parse_cgroup(text, "cpu", path, 9), 0); /* no room */
-    assert_int_equal(aimp__cpus_parse_cgroup("nonsense", "", path, sizeof path), 0);
-    assert_int_equal(aimp__cpus_parse_cgroup("1:cpu\n", "cpu", path, sizeof path), 0);
-    assert_int_equal(aimp__cpus_parse_cgroup("", "", path, sizeof path), 0);
+    assert_int_equal(aimp__cgroup_parse(text, "cpua", path, sizeof path), 0);
+    assert_int_equal(aimp__cgroup_parse(text, "cpu", path, 9), 0); /* no room */
+    assert_int_equal(aimp__cgroup_parse("nonsense", "", path, sizeof path), 0);
+    assert_int_equal(aimp__cgroup_parse("1:cpu\n", "cpu", path, sizeof path), 0);
+    assert_int_equal(aimp__cgroup_parse("", "", path, sizeof path), 0);
 }
 
 static void test_quota_is_the_smallest_above(void **state)

@@ -2,12 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/memfd.h"
 
+#include "os/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,20 +20,6 @@
 /* Allocations from here on are compared with the memory that is left. */
 #define LARGE ((size_t)64 << 20)
 
-/* Bytes that can be had without swapping; SIZE_MAX when the system does not tell. */
-static size_t available_bytes(void)
-{
-    char text[512];
-    int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return SIZE_MAX;
-    ssize_t length = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    const char *at = strstr(text, "MemAvailable:");
-    return at ? (size_t)strtoull(at + strlen("MemAvailable:"), NULL, 10) * 1024 : SIZE_MAX;
-}
-
 /* What the kernel would answer with a signal or by killing processes:
  * RLIMIT_FSIZE counts for memfds and raises SIGXFSZ; a memfd has no limit of its
  * own, so that filling one that is too large ends in the out-of-memory killer. */
@@ -43,7 +29,7 @@ static int check_size(size_t size, struct aimp_error *err)
     getrlimit(RLIMIT_FSIZE, &limit);
     if (size > INT64_MAX || (limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur))
         errno = EFBIG;
-    else if (size >= LARGE && size > available_bytes())
+    else if (size >= LARGE && size > aimp__memory_available(""))
         errno = ENOMEM;
     else
         return 0;

@@ -179,7 +179,7 @@ static void test_cas(void **state)
     }
 }
 
-#define ROUNDS 300000u
+#define ROUNDS ((uint64_t)300000)
 
 /* At the same time as another process does it. */
 static void add_in_turns(char *cells, uint32_t size)
@@ -187,7 +187,7 @@ static void add_in_turns(char *cells, uint32_t size)
     aimp_shm_add(cells + 16, 8, 1);
     while (__atomic_load_n((uint64_t *)(cells + 16), __ATOMIC_SEQ_CST) < 2)
         sched_yield();
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint64_t i = 0; i < ROUNDS; i++) {
         uint64_t old;
         aimp_shm_add(cells, size, 1);
         do
