@@ -321,7 +321,7 @@ function Link:before_sleep()
   tell_detached(self)
   for supply in each(self.supplies) do
     self.supplies[supply] = nil
-    supply:give_all_back()
+    supply:give_back()
   end
 end
 

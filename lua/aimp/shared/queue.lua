@@ -232,6 +232,9 @@ local asks = {
   [protocol.DONE] = function(core, client, event)
     core.offers:done(client, event.cell, event.generation)
   end,
+  [protocol.GIVE_BACK] = function(core, client)
+    core.offers:give_back(client)
+  end,
   [protocol.WANT_PLACE] = function(core, client, event)
     core.room:want(client, tonumber(event.index), tonumber(event.wall_ns))
   end,

@@ -63,14 +63,6 @@ function M.left(lot)
   return C.aimp_pool_offer_left(pool, slot, lot.cell)
 end
 
---- Of these, those that no fiber waits for.
----@return integer
-function M.surplus(lot)
-  local left = M.left(lot)
-  local awaited = math.max(lot.demand - (lot.n - left), 0)
-  return math.max(left - awaited, 0)
-end
-
 local function go_on(client)
   local waiting = client.without_cell
   client.without_cell = nil

@@ -134,19 +134,23 @@ function Core:match()
   self:watch()
 end
 
+-- Whether somebody waits for what other processes have, or for the room that it takes.
 local function is_awaited(self)
-  return self.getters.size > 0 and self.offers:left() > 0
-    or self.putters.size > 0 and (self.offers.holder ~= nil or self.room:left() > 0)
+  local offers, room = self.offers, self.room
+  return self.getters.size > 0 and offers.open > 0 and offers:is_kept_from_others()
+    or self.putters.size > 0 and (offers.open > 0 and offers:has_surplus()
+      or room.open > 0 and room:is_kept_from_others())
 end
 
 local function take_late(self)
   self.timer = nil
   if self.getters.size > 0 then
-    self.offers:take_all_late()
+    self.offers:take_from_stuck()
   end
   if self.putters.size > 0 then
-    self.offers:recall(nil, wishes.STALE_AFTER_S)
-    self.room:take_all_late()
+    self.offers:take_stale()
+    self.room:take_stale()
+    self.room:take_from_stuck()
   end
   self:match()
 end
@@ -190,7 +194,7 @@ local function has_room(self)
   elseif free(self) >= 1 then
     return true
   end
-  return self.room.open > 0 and self.room:take_surplus() > 0 and free(self) >= 1
+  return self.room.open > 0 and self.room:take_all_surplus() > 0 and free(self) >= 1
 end
 
 local function put_now(self, value, form)

@@ -119,8 +119,8 @@ local function offer(self, wish, max, wanted, flag)
   local demand = flag == 0 and awaited or 0
   local data, len = self.buf:ref()
   frame.kind, frame.flags, frame.fn = FRAME.TELL, flags + flag, self.core:number()
-  frame.count, frame.first, frame.aux, frame.tag = protocol.ITEMS, n, demand, format + lshift(n, 8)
-  frame.len = len
+  frame.count, frame.first, frame.tag, frame.len = protocol.ITEMS, n, format + lshift(n, 8), len
+  frame.aux = demand + protocol.EPOCH * wish.epoch
   if self:give(wish, lot, n, demand, frame, data) then
     lot.demand = awaited
     self.holder = n > awaited and wish.client or self.holder
@@ -176,7 +176,7 @@ function Offers:try(client)
   self:tell(wish, protocol.EMPTY)
 end
 
---- It is done with an offer: what it did not claim nobody there waits for.
+--- All of an offer is claimed, or was taken back.
 function Offers:done(client, cell, generation)
   local lot = self:find(client, cell, generation)
   if lot then
@@ -189,15 +189,22 @@ function Offers:done(client, cell, generation)
   end
 end
 
+--- It does not want what it has. It will not touch what is on its way either, or it would get that before
+--- what it gives back; so all is taken, and what is given from now on has another epoch.
+function Offers:give_back(client)
+  local wish = self.by_client[client]
+  wish.epoch = (wish.epoch + 1) % protocol.EPOCHS
+  self:take_all(client)
+  self.core:match()
+end
+
 --- Somebody is to be given an item: the surplus that another has comes first.
----@param client? any      for whom; nil: for several
----@param min_age? number  seconds; only what it has had for so long
-function Offers:recall(client, min_age)
+---@param client? any  for whom; nil: for several
+function Offers:recall(client)
   local holder = self.holder
   if holder and holder ~= client then
-    local count, is_all = self:take_surplus(holder, min_age)
-    self.holder = not is_all and holder or nil
-    if count > 0 then
+    self.holder = nil
+    if self.by_client[holder] and self:take_surplus(holder) > 0 then
       self.limit = math.floor(self.limit / 4)
     end
   end

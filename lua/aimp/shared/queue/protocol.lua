@@ -5,11 +5,12 @@
 ---   WANT    first: so many more fibers wait; aux: items that it would take besides
 ---   UNWANT  first: so many fibers do not wait any more
 ---   TRY_GET one item now, or EMPTY
----   DONE    cell, generation: that lot of items is claimed, taken back, or not wanted any more
----   WANT_PLACE, UNWANT_PLACE, DONE_PLACES  the same for places to put items in
+---   DONE    cell, generation: all of that lot of items is claimed, or was taken back
+---   GIVE_BACK  all that it has is to be taken back, and what comes of the old epoch, too
+---   WANT_PLACE, UNWANT_PLACE, DONE_PLACES  the same for places to put items in; DONE_PLACES also gives back
 --- To it (TELL, `count`):
----   ITEMS   a lot: cell, generation; first: items; aux: for so many fibers that wait; tag; flag TRY: for a
----           TRY_GET
+---   ITEMS   a lot: cell, generation; first: items; aux: for so many fibers that wait, and EPOCH times the
+---           epoch; tag; flag TRY: for a TRY_GET
 ---   PLACES  the same of places
 ---   EMPTY   there is nothing for a TRY_GET
 ---   CLOSED  no more puts
@@ -25,9 +26,10 @@ local FIRST = stubs.FIRST_OWN
 return {
   PUT = FIRST,
   WANT = FIRST + 1, UNWANT = FIRST + 2, TRY_GET = FIRST + 3, DONE = FIRST + 4,
-  WANT_PLACE = FIRST + 5, UNWANT_PLACE = FIRST + 6, DONE_PLACES = FIRST + 7,
+  WANT_PLACE = FIRST + 5, UNWANT_PLACE = FIRST + 6, DONE_PLACES = FIRST + 7, GIVE_BACK = FIRST + 8,
 
   ITEMS = FIRST, EMPTY = FIRST + 1, CLOSED = FIRST + 2, FINISHED = FIRST + 3, PLACES = FIRST + 4,
 
   TRY = 16, -- flag
+  EPOCH = 2 ^ 32, EPOCHS = 2 ^ 20, -- what one counts in aux; how many there are
 }

@@ -11,6 +11,7 @@ local protocol = require("aimp.shared.queue.protocol")
 local wishes = require("aimp.shared.queue.wishes")
 
 local FRAME = aimp_ffi.FRAME
+local each = pairs
 
 local M = {}
 
@@ -95,13 +96,21 @@ function Room:done(client, cell, generation)
   end
 end
 
+--- Takes back what nobody waits with an item for.
+---@return integer count
+function Room:take_all_surplus()
+  local count = 0
+  for client in each(self.by_client) do
+    count = count + self:take_surplus(client)
+  end
+  return count
+end
+
 --- The queue is closed: what is not claimed never will be.
 function Room:shut()
-  for _, wish in pairs(self.by_client) do
+  for client, wish in each(self.by_client) do
     self:leave(wish)
-    for _, grant in pairs(wish.lots) do
-      self:take_back(grant, grant.n)
-    end
+    self:take_all(client)
   end
 end
 

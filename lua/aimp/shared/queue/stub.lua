@@ -30,7 +30,8 @@ local Stub = {}
 
 local M = { Stub = Stub, declaration = nil }
 
-local ITEM_OPS = { want = protocol.WANT, unwant = protocol.UNWANT, done = protocol.DONE }
+local ITEM_OPS = { want = protocol.WANT, unwant = protocol.UNWANT, done = protocol.DONE,
+  give_back = protocol.GIVE_BACK }
 local PLACE_OPS = { want = protocol.WANT_PLACE, unwant = protocol.UNWANT_PLACE, done = protocol.DONE_PLACES }
 
 function Stub:init()
@@ -105,7 +106,7 @@ end
 
 -- An item that was claimed.
 local function item_of(self, lot, index)
-  if not lot or lot == "finished" then
+  if type(lot) ~= "table" then -- there is none
     return false
   elseif lot.values then
     return true, lot.values[index]
@@ -117,12 +118,13 @@ end
 
 -- Asks the owner for an item of this moment.
 local function ask_once(self)
-  if self.is_finished then
-    return nil
+  local lot, index = "again", nil
+  while lot == "again" and not self.is_finished do
+    self.tried = self.tried + 1
+    self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
+    lot, index = self.items:wait_in(self.tries, nil, self.tried)
   end
-  self.tried = self.tried + 1
-  self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
-  return self.items:wait_in(self.tries, nil, self.tried)
+  return lot, index
 end
 
 local function try_get(self)
@@ -263,14 +265,17 @@ local function is_answer(self)
 end
 
 local function take_items(self, frame, data, len)
-  local items, demand = self.items, tonumber(frame.aux)
-  items:add(new_lot(frame, data, len), demand)
+  local items, aux = self.items, tonumber(frame.aux)
+  local demand = aux % protocol.EPOCH
+  local is_ours = items:add(new_lot(frame, data, len), demand, (aux - demand) / protocol.EPOCH)
   if band(frame.flags, protocol.TRY) == 0 then
-    items:serve(demand)
-  elseif is_answer(self) then
+    items:serve(is_ours and demand or 0)
+  elseif not is_answer(self) then
+    items:serve(is_ours and 1 or 0)
+  elseif is_ours then
     self.tries:wake(items:claim())
   else
-    items:serve(1)
+    self.tries:wake("again")
   end
 end
 

@@ -12,6 +12,7 @@
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local loop = require("aimp.loop")
+local protocol = require("aimp.shared.queue.protocol")
 local waiting = require("aimp.shared.waiting")
 
 local C = aimp_ffi.C
@@ -39,7 +40,7 @@ Supply.__index = Supply
 ---@param link aimp.shared.Link
 ---@param number integer   of the queue
 ---@param what string      for messages: "an item of a queue"
----@param ops { want: integer, unwant: integer, done: integer }
+---@param ops { want: integer, unwant: integer, done: integer, give_back?: integer }  protocol.lua
 ---@return aimp.shared.Supply
 function M.new(link, number, what, ops)
   return setmetatable({
@@ -47,6 +48,7 @@ function M.new(link, number, what, ops)
     line = waiting.new(what),
     lots = {}, first = 1, last = 0,
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
+    epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
   }, Supply)
 end
@@ -118,32 +120,37 @@ local function balance(self, more)
   end
 end
 
--- Gives the last lot back, as far as it is not claimed.
-local function give_back(self)
-  local lot = self.lots[self.last]
-  self.lots[self.last] = nil
-  self.last = self.last - 1
-  self.is_asked_ahead = false
-  self:done(lot)
-end
-
---- This process is about to sleep. The last lot goes first: it is the end of what the owner gave.
-function Supply:give_all_back()
+--- Gives back what is here, and what is on its way.
+function Supply:give_back()
+  if self.first > self.last then
+    return
+  elseif self.ops.give_back then
+    self.epoch = (self.epoch + 1) % protocol.EPOCHS
+    post(self, self.ops.give_back, 0, 0)
+  end
   self.ahead = 0
-  while self.first <= self.last do
-    give_back(self)
+  for i = self.first, self.last do
+    self:done(self.lots[i])
+    drop_first(self)
   end
 end
 
 --- A lot has come.
 ---@param lot aimp.shared.GivenLot
----@param demand integer  of it, for fibers that waited when it was given
-function Supply:add(lot, demand)
+---@param demand integer   of it, for fibers that waited when it was given
+---@param epoch? integer
+---@return boolean is_ours  false: it was given back before it came
+function Supply:add(lot, demand, epoch)
+  self.wanted = self.wanted - demand
+  if epoch and epoch ~= self.epoch then
+    self:done(lot)
+    return false
+  end
   lot.came = loop.now()
   self.last = self.last + 1
   self.lots[self.last] = lot
-  self.wanted = self.wanted - demand
   self.link:holds_lots(self)
+  return true
 end
 
 --- Hands what is here to those who wait. What came for fibers that do not wait any more goes back, as others
@@ -160,8 +167,8 @@ function Supply:serve(demand)
     self.line:wake(lot, index)
   end
   balance(self, 0)
-  if served < demand and self.first <= self.last then
-    give_back(self)
+  if served < demand then
+    self:give_back()
   end
 end
 

@@ -21,6 +21,7 @@ local STALE_AFTER_S = 0.01
 ---@field want integer     things that fibers of it wait for; below zero: it got more than that
 ---@field ahead integer    things that it would take besides
 ---@field is_starved boolean  no cell was free
+---@field epoch integer   how often it gave back what it had (offers.lua)
 ---@field waiter? aimp.shared.Waiter  its place in the line
 ---@field lots table<integer, aimp.shared.Lot>  by cell; not done
 
@@ -42,7 +43,8 @@ end
 
 ---@param client aimp.shared.Client
 function Wishes:add_client(client)
-  self.by_client[client] = { client = client, want = 0, ahead = 0, lots = {}, is_starved = false }
+  self.by_client[client] = { client = client, want = 0, ahead = 0, lots = {}, is_starved = false,
+    epoch = 0 }
 end
 
 ---@param wish aimp.shared.Wish
@@ -127,75 +129,141 @@ end
 
 -- ---- taking back ----
 
+local function is_later(a, b)
+  return a.serial > b.serial
+end
+
 local function add_lots(list, wish)
   for _, lot in each(wish.lots) do
     list[#list + 1] = lot
   end
 end
 
-local function is_later(a, b)
-  return a.serial > b.serial
-end
-
--- So that items come back to the front of the queue in their order.
-local function latest_first(self, client)
+-- Latest first, so that items come back to the front of the queue in their order.
+local function sorted_lots(...)
   local list = {}
-  for _, wish in each(self.by_client) do
-    if not client or wish.client == client then
-      add_lots(list, wish)
-    end
+  for i = 1, select("#", ...) do
+    add_lots(list, (select(i, ...)))
   end
   table.sort(list, is_later)
   return list
 end
 
---- Takes back what was given besides what fibers wait for.
----@param client? aimp.shared.Client  from this one; default: from all
----@param min_age? number             seconds; only of lots that were sent so long ago
+-- Takes back all but the first `keep`.
+local function take_from(self, lots, keep)
+  local left, count = 0, 0
+  for _, lot in ipairs(lots) do
+    left = left + cells.left(lot)
+  end
+  for _, lot in ipairs(lots) do
+    count = count + self:take_back(lot, math.max(left - keep - count, 0))
+  end
+  return count
+end
+
+--- Takes back all that a client has not claimed.
+---@param client aimp.shared.Client
 ---@return integer count
----@return boolean is_all  false: there is some that is not so old
-function Wishes:take_surplus(client, min_age)
-  local count, is_all, before = 0, true, min_age and loop.now() - min_age
-  for _, lot in ipairs(latest_first(self, client)) do
-    if not before or lot.sent_at <= before then
-      count = count + self:take_back(lot, cells.surplus(lot))
-    else
-      is_all = is_all and cells.surplus(lot) == 0
-    end
-  end
-  return count, is_all
+function Wishes:take_all(client)
+  return take_from(self, sorted_lots(self.by_client[client]), 0)
 end
 
-local function take_late(self, lot, now, has_others)
-  local age = now - lot.sent_at
-  if age > STUCK_AFTER_S and has_others(lot.client) then
-    local wish = self.by_client[lot.client]
-    self:leave(wish) -- behind those who have waited, or it would get the same again
-    self:take_back(lot, lot.n)
-    self:enlist(wish)
-  elseif age > STALE_AFTER_S then
-    self:take_back(lot, cells.surplus(lot))
+-- Things that fibers of the client wait for, as far as is known: they get the first that it has.
+local function awaited(lots)
+  local count = 0
+  for _, lot in ipairs(lots) do
+    count = count + lot.demand - (lot.n - cells.left(lot))
+  end
+  return math.max(count, 0)
+end
+
+--- Takes back what a client was given besides what its fibers wait for.
+---@param client aimp.shared.Client
+---@return integer count
+function Wishes:take_surplus(client)
+  local lots = sorted_lots(self.by_client[client])
+  return take_from(self, lots, awaited(lots))
+end
+
+-- Seconds since the client was given something.
+local function quiet_for(wish, now)
+  local last = -math.huge
+  for _, lot in each(wish.lots) do
+    last = math.max(last, lot.sent_at)
+  end
+  return now - last
+end
+
+--- Whether somebody has what its fibers do not wait for.
+---@return boolean
+function Wishes:has_surplus()
+  for _, wish in each(self.by_client) do
+    local lots, left = sorted_lots(wish), 0
+    for _, lot in ipairs(lots) do
+      left = left + cells.left(lot)
+    end
+    if left > awaited(lots) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Takes back the surplus of those who have been given nothing for a while.
+function Wishes:take_stale()
+  local now = loop.now()
+  for client, wish in each(self.by_client) do
+    if quiet_for(wish, now) > STALE_AFTER_S then
+      self:take_surplus(client)
+    end
   end
 end
 
---- Somebody waits: takes back what was not claimed for long.
-function Wishes:take_all_late()
-  local line, now = self.line, loop.now()
-  local function has_others(client)
-    return line.size > 1 or line:peek() ~= client
-  end
-  if self.open > 0 then
-    for _, lot in ipairs(latest_first(self)) do
-      take_late(self, lot, now, has_others)
+-- Since when it has had something that it did not claim; nil: it has nothing.
+local function idle_since(wish)
+  local first
+  for _, lot in each(wish.lots) do
+    if cells.left(lot) > 0 then
+      first = math.min(first or lot.sent_at, lot.sent_at)
     end
   end
+  return first
+end
+
+-- Whether somebody else waits than this client.
+local function has_others(line, client)
+  return line.size > 1 or line.size == 1 and line:peek() ~= client
+end
+
+--- Whether somebody has something while others wait.
+---@return boolean
+function Wishes:is_kept_from_others()
+  for client, wish in each(self.by_client) do
+    if idle_since(wish) and has_others(self.line, client) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Somebody waits: takes back all that others had and did not claim for long.
+function Wishes:take_from_stuck()
+  local before, stuck = loop.now() - STUCK_AFTER_S, {}
+  for client, wish in each(self.by_client) do
+    if (idle_since(wish) or before) < before and has_others(self.line, client) then
+      stuck[#stuck + 1] = wish
+      self:leave(wish) -- goes behind those who have waited, or it would get the same again
+      self:enlist(wish)
+    end
+  end
+  take_from(self, sorted_lots(unpack(stuck)), 0)
 end
 
 --- The client is gone, or has let go of the queue.
 function Wishes:remove_client(client)
   local wish = self.by_client[client]
   self:leave(wish)
-  for _, lot in ipairs(latest_first(self, client)) do
+  for _, lot in ipairs(sorted_lots(wish)) do
     self:take_back(lot, lot.n)
     self:drop(lot)
     self:close(lot)
