@@ -41,7 +41,8 @@ describe("the wait of aimp.retry", function()
 
   it("that is no number of seconds raises, with the place of the function and the error", function()
     for _, bad in ipairs({ -1, 0 / 0, math.huge, "x", false }) do
-      local ok, message = pcall(aimp.retry(failing(9, "unlucky"), { wait = function() return bad end }))
+      local unlucky = aimp.retry(failing(9, "unlucky"), { wait = function() return bad end })
+      local ok, message = pcall(unlucky)
       assert.is_false(ok)
       assert.matches("options_spec.lua:%d+: this function, the option 'wait' of aimp.retry, returned", message)
       assert.matches("unlucky$", message)

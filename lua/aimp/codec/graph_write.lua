@@ -123,7 +123,8 @@ local function begin_object(w, object, metatable, send)
   if not handles.method(metatable, "__aimp_recv") then
     refuse(object, "object whose class has __aimp_send and no __aimp_recv")
   end
-  local ok, value = fiber.outside(pcall, send, object, w.refs.route) -- buffers and definitions are half written meanwhile
+  -- Nothing may wait in it: buffers and definitions are half written meanwhile.
+  local ok, value = fiber.outside(pcall, send, object, w.refs.route)
   if not ok then
     refuse(object, "object whose __aimp_send failed (" .. errors.describe(value) .. ")")
   end

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A shared object for the specs of the hub: a value that can be waited for.
 local shared = require("aimp.shared")
 local waiting = require("aimp.shared.waiting")
