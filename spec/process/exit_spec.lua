@@ -104,6 +104,27 @@ describe("at the end of a script", function()
     assert.same({ 0, "", "counted\t7\n" }, { child.status, child.err, child.out })
   end)
 
+  it("what waits for a shared object goes on waiting when the script's tasks are cancelled", function()
+    local child = cli.run({ cli.script([[
+      local aimp = require("aimp")
+      local event, ready = aimp.Event(), aimp.Queue()
+      local process = aimp.Process({ target = function()
+        aimp.spawn(function() ready:put(true) end)
+        print(event:wait())
+      end })
+      process:start()
+      aimp.spawn(function()
+        local ok, err = pcall(aimp.sleep, 1000)
+        aimp.sleep(0.01)
+        print(ok, err.code)
+        event:set()
+      end)
+      ready:get()
+      aimp.sleep(0) -- its task has begun
+    ]]) })
+    assert.same({ 0, "", "false\tCANCELLED\ntrue\n" }, { child.status, child.err, child.out })
+  end)
+
   it("by os.exit, all are killed at once", function()
     local child, pids, open = start("repeat aimp.sleep(0.002) until io.open(arg[1] .. '2') os.exit(5)")
     open("2")
@@ -121,6 +142,27 @@ describe("at the end of a script", function()
       assert.equal(name == "SIGINT" and "aimprun: interrupted\n" or "aimprun: terminated\n", child.err)
       assert_gone(pids)
     end
+  end)
+
+  it("by Ctrl-C, those that wait for a shared object say nothing", function()
+    local child = cli.start({ cli.script([[
+      local aimp = require("aimp")
+      local lock, ready = aimp.Lock(), aimp.Queue()
+      lock:acquire()
+      for _ = 1, 3 do
+        aimp.Process({ target = function()
+          aimp.spawn(function() ready:put(true) end)
+          lock:acquire()
+        end }):start()
+      end
+      for _ = 1, 3 do ready:get() end
+      print("ready")
+      aimp.sleep(1000)
+    ]]) })
+    assert.equal("ready", child:line())
+    child:kill(uv.constants.SIGINT)
+    child:wait()
+    assert.same({ 130, "aimprun: interrupted\n" }, { child.status, child.err })
   end)
 
   it("Ctrl-C ends the waiting for processes, too", function()

@@ -44,7 +44,8 @@ describe("the wait of aimp.retry", function()
       local unlucky = aimp.retry(failing(9, "unlucky"), { wait = function() return bad end })
       local ok, message = pcall(unlucky)
       assert.is_false(ok)
-      assert.matches("options_spec.lua:%d+: this function, the option 'wait' of aimp.retry, returned", message)
+      assert.matches("options_spec.lua:%d+: this function, the option 'wait' of aimp.retry, returned",
+        message)
       assert.matches("unlucky$", message)
     end
   end)

@@ -392,6 +392,14 @@ describe("dict:on_change", function()
 end)
 
 describe("misuse of aimp.Dict", function()
+  it("sets no fields", function()
+    local dict = aimp.Dict()
+    misuse('an aimp.Dict is set with dict:set%("name", value%)', function() dict.name = 1 end)
+    misuse("dict:set%(7, value%)", function() dict[7] = 1 end)
+    assert.equal(0, dict:len())
+    assert.equal("aimp.Dict", tostring(dict))
+  end)
+
   local dict = aimp.Dict({ initial = { a = 1 } })
 
   it("is refused for keys that are none, at the caller's line", function()

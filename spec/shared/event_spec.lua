@@ -24,6 +24,13 @@ describe("an event", function()
     assert.is_false(event:is_set())
   end)
 
+  it("takes no fields, which would be of this process alone", function()
+    local event = aimp.Event()
+    misuse("an aimp.Event has no fields of its own to set %('flag'%); use its methods", function()
+      event.flag = true
+    end)
+  end)
+
   in_task("lets all who wait go on, in their order", function()
     local event, order = aimp.Event({}), {}
     for i = 1, 3 do

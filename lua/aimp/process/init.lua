@@ -10,6 +10,7 @@ local gather = require("aimp.gather")
 local life = require("aimp.process.life")
 local object = require("aimp.process.object")
 local options_module = require("aimp.process.options")
+local with = require("aimp.with")
 
 local check_self, check_usable = object.check_self, object.check_usable
 local each = pairs -- see lua/aimp/check.lua
@@ -179,6 +180,26 @@ function Process:close()
       self:_label())
   end
   self._state = "closed"
+end
+
+local function leave(self, ok, ...)
+  if self._state == "running" then
+    if not ok then
+      self:_signal(SIGTERM)
+    end
+    self:join()
+  end
+  self:close()
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
+--- For aimp.with: afterwards it is joined, if it was started, and closed; terminated first when fn raised.
+function Process:__aimp_with(fn)
+  check_usable(self, "with")
+  return leave(self, xpcall(fn, with.keep_traceback, self))
 end
 
 -- The target's call is over, or there was none (an error says why).

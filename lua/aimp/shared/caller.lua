@@ -8,6 +8,8 @@ local M = {}
 --- The client that stands for this process.
 M.LOCAL = { name = "this process" }
 
+local pid = nil -- not asked for before a fork: the template calls nothing here
+
 local numbers = setmetatable({}, { __mode = "k" }) -- of Tasks and other fibers
 local last_number = 0
 
@@ -37,7 +39,8 @@ function M.who()
   else
     name = "t" .. number_of(f.task or f)
   end
-  return uv.os_getpid() .. ":" .. name
+  pid = pid or uv.os_getpid()
+  return pid .. ":" .. name
 end
 
 return M

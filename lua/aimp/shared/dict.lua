@@ -328,6 +328,16 @@ end
 --- Called by the core and the hub.
 Dict._told = changes.told
 
+function Dict:__tostring()
+  return "aimp.Dict"
+end
+
+--- Entries are no fields: what looks like one would be this process's alone.
+function Dict:__newindex(key)
+  errors.raise_misuse(2, "an aimp.Dict is set with dict:set(%s, value), not as a table is",
+    type(key) == "string" and ("%q"):format(key) or errors.describe(key))
+end
+
 shared.define({
   name = "aimp.Dict",
   class = Dict,

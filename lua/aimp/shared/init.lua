@@ -12,6 +12,7 @@
 --- them as it would with a core.
 -- SPDX-License-Identifier: MIT
 local caller = require("aimp.shared.caller")
+local errors = require("aimp.errors")
 local exports = require("aimp.shared.exports")
 local stubs = require("aimp.shared.stubs")
 
@@ -48,6 +49,10 @@ function M.define(declaration)
   declaration.what = declaration.what or declaration.name
   stubs.make_class(declaration)
   exports.declare(declaration)
+  class.__newindex = class.__newindex or function(_, key)
+    errors.raise_misuse(2, "an %s has no fields of its own to set ('%s'); use its methods", declaration.name,
+      errors.describe(key))
+  end
   class.__aimp_send = function(front, route)
     return exports.send(declaration, front, route)
   end

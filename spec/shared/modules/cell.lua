@@ -91,7 +91,7 @@ function Cell:give()
 end
 
 function Cell:subscribe()
-  self.heard = self.heard or {}
+  rawset(self, "heard", self.heard or {})
   self._core:subscribe(shared.LOCAL)
 end
 

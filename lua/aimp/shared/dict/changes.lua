@@ -29,7 +29,9 @@ local function forget(front, id)
 end
 
 local function remember(front, subscription)
-  front._subscriptions = front._subscriptions or {}
+  if not front._subscriptions then
+    rawset(front, "_subscriptions", {})
+  end
   front._subscriptions[subscription._id] = subscription
   if front._core.link then
     pinned[front] = true
