@@ -83,6 +83,8 @@ describe("aimp.check", function()
 
     it("lists the options where none is near", function()
       assert.matches("unknown option 'qqqqqqq' %(known: mode, name, odd, processes%)", fault { qqqqqqq = 1 })
+      local _, message = pcall(check.options, 0, "f", { 1 }, {})
+      assert.matches("unknown option '1' %(there are none%)", message)
       assert.matches("unknown option '1'", fault { 5 })
     end)
 

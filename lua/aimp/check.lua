@@ -102,7 +102,8 @@ local function unknown_option(name, schema)
   if near then
     return string.format("unknown option '%s', did you mean '%s'?", errors.describe(name), near)
   end
-  return string.format("unknown option '%s' (known: %s)", errors.describe(name), table.concat(names, ", "))
+  return string.format("unknown option '%s' (%s)", errors.describe(name),
+    #names > 0 and "known: " .. table.concat(names, ", ") or "there are none")
 end
 
 local function is_choice(value, choices)
