@@ -143,6 +143,22 @@ function Line:peek()
   end
 end
 
+--- How many from the first on have this tag, without a gap.
+---@param tag any
+---@param max integer  no more are counted
+---@return integer
+function Line:count_first(tag, max)
+  local count, place = 0, self.first_at
+  while count < max and place <= self.last_at do
+    local waiter = self[place]
+    if waiter and waiter.tag ~= tag then
+      break
+    end
+    count, place = count + (waiter and 1 or 0), place + 1
+  end
+  return count
+end
+
 ---@return integer
 function Line:count()
   return self.size

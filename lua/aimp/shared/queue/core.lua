@@ -120,7 +120,7 @@ function Core:match()
   self:admit()
   while getters.size > 0 do
     local client, wish = getters:peek()
-    offers:recall(getters.size == 1 and client or nil)
+    offers:recall(not offers:has_others(wish) and client or nil)
     if items.size == 0 then
       break
     elseif wish then

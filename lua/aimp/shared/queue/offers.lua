@@ -139,14 +139,11 @@ local function surplus_for(self, wish)
   return maxsize > 0 and math.min(most, math.floor(maxsize / 2)) or most
 end
 
---- Gives the first in line its items: one, if others wait too. Who wants more goes to the end of the line.
+--- Gives the first in line its items.
 ---@param wish aimp.shared.Wish
 function Offers:serve(wish)
-  self:leave(wish)
-  local max = self.line.size > 0 and 1 or math.min(wish.want + surplus_for(self, wish), OFFER_MAX)
-  if offer(self, wish, max, wish.want, 0) then
-    self:enlist(wish)
-  end
+  local max, awaited = self:share_of(wish, surplus_for(self, wish), OFFER_MAX)
+  offer(self, wish, max, awaited, 0)
 end
 
 -- ---- what clients say ----

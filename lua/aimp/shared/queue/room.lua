@@ -47,20 +47,16 @@ function Room:drop(grant)
   grant.arrived = grant.n
 end
 
---- Grants places to the first in line: one, if others wait too. Who wants more goes to the end of the line.
+--- Grants places to the first in line.
 ---@param wish aimp.shared.Wish
 ---@param free integer  places, at least 1
 function Room:serve(wish, free)
-  self:leave(wish)
   local frame, half = self.frame, math.floor(self.core.maxsize / 2)
-  local most = self.line.size > 0 and 1 or math.min(wish.want + math.min(wish.ahead, half), GRANT_MAX)
-  local n = math.min(most, free)
-  local demand = math.min(n, wish.want)
+  local n, demand = self:share_of(wish, math.min(wish.ahead, half), math.min(GRANT_MAX, free))
   frame.kind, frame.flags, frame.fn = FRAME.TELL, 0, self.core:number()
   frame.first, frame.count, frame.tag, frame.len, frame.aux = n, protocol.PLACES, 0, 0, demand
   if self:give(wish, { arrived = 0 }, n, demand, frame, nil) then
     self.taken = self.taken + n
-    self:enlist(wish)
   end
 end
 
@@ -108,8 +104,7 @@ end
 
 --- The queue is closed: what is not claimed never will be.
 function Room:shut()
-  for client, wish in each(self.by_client) do
-    self:leave(wish)
+  for client in each(self.by_client) do
     self:take_all(client)
   end
 end

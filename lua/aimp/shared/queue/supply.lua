@@ -50,6 +50,7 @@ function M.new(link, number, what, ops)
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
     epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
+    has_quit = false, -- somebody gave up for whom something may be on its way
   }, Supply)
 end
 
@@ -153,8 +154,7 @@ function Supply:add(lot, demand, epoch)
   return true
 end
 
---- Hands what is here to those who wait. What came for fibers that do not wait any more goes back, as others
---- may wait for it.
+--- Hands what is here to those who wait. What came for one who gave up goes back, as others may wait for it.
 ---@param demand integer
 function Supply:serve(demand)
   local served = 0
@@ -167,7 +167,8 @@ function Supply:serve(demand)
     self.line:wake(lot, index)
   end
   balance(self, 0)
-  if served < demand then
+  if served < demand and self.has_quit then
+    self.has_quit = false
     self:give_back()
   end
 end
@@ -181,6 +182,7 @@ function Supply:wait_in(line, timeout, tag)
   local ok, lot, index = pcall(line.wait, line, timeout, true, tag)
   executor.awaited = executor.awaited - 1
   if not ok then
+    self.has_quit = true
     balance(self, 0)
     error(lot, 0)
   end

@@ -1,7 +1,7 @@
 --- What other processes want of a queue, items or places, and the lots (cells.lua) that they were given.
 ---
---- The same for both, in the owner: a process that wants something has one place in the line, among the
---- fibers of this process. Used by offers.lua and room.lua, which know what a lot holds: their
+--- The same for both, in the owner: a process has a place in the line for each of its fibers that wait, among
+--- the fibers of this process. Used by offers.lua and room.lua, which know what a lot holds: their
 --- `take_back(lot, max)` and `drop(lot)`.
 -- SPDX-License-Identifier: MIT
 local cells = require("aimp.shared.queue.cells")
@@ -22,7 +22,9 @@ local STALE_AFTER_S = 0.01
 ---@field ahead integer    things that it would take besides
 ---@field is_starved boolean  no cell was free
 ---@field epoch integer   how often it gave back what it had (offers.lua)
----@field waiter? aimp.shared.Waiter  its place in the line
+---@field places aimp.shared.Waiter[]  in the line, `first` to `last`; as many as it wants
+---@field first integer
+---@field last integer
 ---@field lots table<integer, aimp.shared.Lot>  by cell; not done
 
 ---@class aimp.shared.Wishes
@@ -44,22 +46,56 @@ end
 ---@param client aimp.shared.Client
 function Wishes:add_client(client)
   self.by_client[client] = { client = client, want = 0, ahead = 0, lots = {}, is_starved = false,
-    epoch = 0 }
+    places = {}, first = 1, last = 0, epoch = 0 }
 end
 
----@param wish aimp.shared.Wish
-function Wishes:enlist(wish)
-  if wish.want > 0 and not wish.waiter and not wish.is_starved then
-    wish.waiter = self.line:enlist(wish.client, wish)
+local function leave_at(wish, place)
+  waiting.leave(wish.places[place])
+  wish.places[place] = nil
+end
+
+-- As many places in the line as it wants; those that came last go first.
+local function enlist(self, wish)
+  local count = wish.is_starved and 0 or math.max(wish.want, 0)
+  while wish.last - wish.first + 1 > count do
+    leave_at(wish, wish.last)
+    wish.last = wish.last - 1
+  end
+  while wish.last - wish.first + 1 < count do
+    wish.last = wish.last + 1
+    wish.places[wish.last] = self.line:enlist(wish.client, wish)
   end
 end
 
----@param wish aimp.shared.Wish
-function Wishes:leave(wish)
-  if wish.waiter then
-    waiting.leave(wish.waiter)
-    wish.waiter = nil
+-- It got something.
+local function leave_first(wish, count)
+  for _ = 1, count do
+    leave_at(wish, wish.first)
+    wish.first = wish.first + 1
   end
+end
+
+local function leave_all(wish)
+  leave_first(wish, wish.last - wish.first + 1)
+end
+
+--- Whether somebody stands in the line who is not of this client.
+---@param wish? aimp.shared.Wish  nil: a fiber of this process
+---@return boolean
+function Wishes:has_others(wish)
+  return not wish or self.line.size > wish.last - wish.first + 1
+end
+
+--- How much the first in line is to be given: as much as its fibers there wait for that nobody else stands
+--- between, and if nobody stands behind them, a surplus.
+---@param wish aimp.shared.Wish
+---@param surplus integer
+---@param max integer
+---@return integer count
+---@return integer awaited
+function Wishes:share_of(wish, surplus, max)
+  local awaited = self.line:count_first(wish, max)
+  return self:has_others(wish) and awaited or math.min(awaited + surplus, max), awaited
 end
 
 --- It wants more, or fewer.
@@ -69,30 +105,31 @@ end
 function Wishes:change(client, count)
   local wish = self.by_client[client]
   wish.want = wish.want + count
-  if wish.want > 0 then
-    self:enlist(wish)
-  else
-    self:leave(wish)
-  end
+  enlist(self, wish)
   return wish
+end
+
+local function starve(self, wish)
+  wish.is_starved = true
+  leave_all(wish)
+  cells.when_free(wish.client, function()
+    wish.is_starved = false
+    if self.by_client[wish.client] == wish then
+      enlist(self, wish)
+      self.core:match()
+    end
+  end)
 end
 
 --- Gives a lot. False: that is not possible now; the wish comes back into the line when it is.
 ---@return boolean
 function Wishes:give(wish, lot, n, demand, frame, data)
   if not cells.open(lot, wish.client, n, demand, frame, data) then
-    self:leave(wish)
-    wish.is_starved = true
-    cells.when_free(wish.client, function()
-      wish.is_starved = false
-      if self.by_client[wish.client] == wish then
-        self:enlist(wish)
-        self.core:match()
-      end
-    end)
+    starve(self, wish)
     return false
   end
   wish.want = wish.want - demand
+  leave_first(wish, demand)
   wish.lots[lot.cell] = lot
   self.open = self.open + 1
   return true
@@ -230,16 +267,11 @@ local function idle_since(wish)
   return first
 end
 
--- Whether somebody else waits than this client.
-local function has_others(line, client)
-  return line.size > 1 or line.size == 1 and line:peek() ~= client
-end
-
 --- Whether somebody has something while others wait.
 ---@return boolean
 function Wishes:is_kept_from_others()
-  for client, wish in each(self.by_client) do
-    if idle_since(wish) and has_others(self.line, client) then
+  for _, wish in each(self.by_client) do
+    if idle_since(wish) and self:has_others(wish) then
       return true
     end
   end
@@ -249,11 +281,11 @@ end
 --- Somebody waits: takes back all that others had and did not claim for long.
 function Wishes:take_from_stuck()
   local before, stuck = loop.now() - STUCK_AFTER_S, {}
-  for client, wish in each(self.by_client) do
-    if (idle_since(wish) or before) < before and has_others(self.line, client) then
+  for _, wish in each(self.by_client) do
+    if (idle_since(wish) or before) < before and self:has_others(wish) then
       stuck[#stuck + 1] = wish
-      self:leave(wish) -- goes behind those who have waited, or it would get the same again
-      self:enlist(wish)
+      leave_all(wish) -- goes behind those who have waited, or it would get the same again
+      enlist(self, wish)
     end
   end
   take_from(self, sorted_lots(unpack(stuck)), 0)
@@ -262,7 +294,7 @@ end
 --- The client is gone, or has let go of the queue.
 function Wishes:remove_client(client)
   local wish = self.by_client[client]
-  self:leave(wish)
+  leave_all(wish)
   for _, lot in ipairs(sorted_lots(wish)) do
     self:take_back(lot, lot.n)
     self:drop(lot)
