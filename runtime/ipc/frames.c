@@ -73,12 +73,6 @@ static int send_in_arena(struct channel *channel, const struct frame *frame, con
     return commit(channel, HEADER);
 }
 
-static bool peer_has_all(const struct channel *channel)
-{
-    const struct ring_writer *ring = &channel->out;
-    return atomic_load_explicit(&ring->flow->tail, memory_order_acquire) == ring->head;
-}
-
 /* Over the socket, before the frame: what the payload is in, or with fd >= 0 that. */
 static int pass(struct channel *channel, const struct frame *frame, const void *payload, int fd,
                 struct aimp_error *err)
@@ -87,20 +81,28 @@ static int pass(struct channel *channel, const struct frame *frame, const void *
                   : aimp__oneshot_pass(&channel->oneshot, fd, err);
 }
 
-/* The same; a full socket is full of what the peer has yet to receive. */
+/* Nobody rings when there is room again: the caller sees os_errno. */
+static int refused(struct aimp_error *err)
+{
+    if (err)
+        err->code = AIMP_EFULL;
+    return AIMP_EFULL;
+}
+
+/* The same; a full socket is full of what the peer has yet to receive, and rings for. */
 static int pass_or_wait(struct channel *channel, const struct frame *frame, const void *payload,
                         int fd, struct aimp_error *err)
 {
+    struct ring_writer *ring = &channel->out;
     int rc = pass(channel, frame, payload, fd, err);
-    if (rc == AIMP_EAGAIN && peer_has_all(channel)) /* by now, and would not ring for it */
-        rc = pass(channel, frame, payload, fd, err);
-    if (rc == AIMP_EAGAIN && !peer_has_all(channel))
-        return no_room(channel, SLEEP_FOR_RING, channel->out.tail + RING_ALIGN, err);
-    if (rc != AIMP_EAGAIN && rc != AIMP_EFULL)
-        return rc;
-    if (err)
-        err->code = AIMP_EFULL; /* nobody would ring: the caller sees os_errno */
-    return AIMP_EFULL;
+    if (rc == AIMP_EAGAIN) {
+        if (aimp__ring_writer_refresh(ring) < 0)
+            return aimp__channel_corrupt(channel, err, "the peer's ring index makes no sense");
+        if (ring->tail != ring->head)
+            return no_room(channel, SLEEP_FOR_RING, ring->tail + RING_ALIGN, err);
+        rc = pass(channel, frame, payload, fd, err); /* it has received all meanwhile */
+    }
+    return rc == AIMP_EAGAIN || rc == AIMP_EFULL ? refused(err) : rc;
 }
 
 static int send_oneshot(struct channel *channel, const struct frame *frame, const void *payload,
