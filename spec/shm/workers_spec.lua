@@ -4,6 +4,7 @@ local describe, it, after_each, assert = describe, it, after_each, require("luas
 
 local aimp = require("aimp")
 local ffi = require("ffi")
+local blocks = require("spec.shm.support").blocks
 local support = require("spec.pool.support")
 local uv = require("luv")
 
@@ -114,24 +115,29 @@ describe("a shared array", function()
     end
   end)
 
-  with_pool("comes although more descriptors travel than fit into the socket", one, function(pool)
-    local arrays = {}
-    for i = 1, 400 do
+  with_pool("comes although more descriptors are on their way than find a place", one, function(pool)
+    local arrays, signal = {}, aimp.shm.array("int32_t", 1)
+    for i = 1, 600 do
       arrays[i] = aimp.shm.array("int32_t", 1)
       arrays[i][0] = i
     end
-    local sum = pool:apply(function(list)
+    pool:apply(function(s) return s[0] end, signal):await() -- this one it has
+    local task = pool:apply(function(list, s)
+      require("aimp").sleep(0)
+      while s[0] == 0 do -- takes none of them
+        require("luv").sleep(1)
+      end
       local total = 0
-      for _, a in ipairs(list) do
-        local ok, value
-        repeat -- too many were under way: it is asked for again
-          ok, value = pcall(a.get, a, 0)
-        until ok or not tostring(value):find("cannot pass it on")
-        total = total + (ok and value or error(value, 0))
+      for i = #list, 1, -1 do -- the last ones are those that found none
+        total = total + list[i][0]
       end
       return total
-    end, arrays):await()
-    assert.equal(80200, sum)
+    end, arrays, signal)
+    support.eventually(function() -- the socket is full, and so is the line of those that wait for it
+      return select(2, blocks()) == 601 + 64
+    end, "some find no place")
+    signal[0] = 1
+    assert.equal(180300, task:await())
   end)
 
   with_pool("of structs has the same elements where the type is declared", one, function(pool)
