@@ -105,24 +105,16 @@ function Stub:on_tell(_, frame)
   self.arrival:wake_all()
 end
 
--- Waits for what is on its way, or asks for it.
-local function try(self)
-  if not self.is_asked then
+-- What the owner sent by itself came before its answer, or found no place behind many others: those are here
+-- by now.
+local function await(self)
+  self.link:info(self, M.declaration) -- raises when the object is gone
+  if not self.shm and not self.is_asked then
     self.is_asked = true
     self.link:post(DESCRIPTOR, self.number, 0, 0, 0, nil, 0)
   end
   while self.is_asked do
     self.arrival:wait()
-  end
-end
-
--- Twice, as what came with the handle may have found no place behind many others, which are here by now.
-local function await(self)
-  self.link:info(self, M.declaration) -- raises when the object is gone
-  for _ = 1, 2 do
-    if not self.shm then
-      try(self)
-    end
   end
   if not self.shm then
     error(errors.new("STATE", "a shared array: " .. self.fault), 0)
