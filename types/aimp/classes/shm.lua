@@ -14,8 +14,9 @@
 --- Processes that use the same elements at the same time have to agree on who does what, or use `add` and
 --- `cas`. A loop that LuaJIT compiled may go on with a number that it read before; `add(i, 0)` always looks.
 ---
---- The memory is freed when the last process lets go of its array, or closes it. In a worker, the first use
---- of an array that has just come may wait for it a moment.
+--- The memory is freed when the last process lets go of its array, or closes it. Until then the array takes
+--- one file descriptor in each process that has it. In a worker, the first use of an array that has just come
+--- may wait for it a moment.
 ---@class aimp.shm.Array
 ---@field ptr ffi.cdata* # pointer to element 0
 ---@operator len: integer
