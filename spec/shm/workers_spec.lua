@@ -230,6 +230,30 @@ describe("a shared array", function()
     assert.equal(0, later)
   end)
 
+  with_pool("is mapped once although several tasks wait for it", one, function(pool)
+    local array, signal = aimp.shm.array("double", 1), aimp.shm.array("int32_t", 1)
+    array[0] = 3
+    local pid = pool:apply(function(s) return require("aimp").pid(), s[0] end, signal):await()
+    local task = pool:apply(function(a, s)
+      collectgarbage("stop") -- a second mapping would stay
+      local inside, tasks = require("aimp"), {}
+      for i = 1, 3 do
+        tasks[i] = inside.spawn(function() return nil, a[0], a.ptr end)
+      end
+      inside.sleep(0)
+      s:add(0, 1)
+      local sum, pointer = 0, a.ptr
+      for i = 1, 3 do
+        local _, value, p = tasks[i]:await()
+        sum = sum + (rawequal(p, pointer) and value or 1000)
+      end
+      return sum
+    end, array, signal)
+    block_until(signal)
+    assert.equal(9, task:await())
+    assert.same({ 2, 2 }, { blocks(pid) })
+  end)
+
   with_pool("may be closed, or the task cancelled, while that waits for the memory", one, function(pool)
     local closed, kept = aimp.shm.array("double", 1), aimp.shm.array("double", 1)
     local signal = aimp.shm.array("int32_t", 1)

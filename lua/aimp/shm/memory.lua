@@ -34,13 +34,13 @@ M.Class = Memory
 
 -- ---- passing the descriptor ----
 
-local function number_of(core)
-  return exports.number_of(exports.front_of(core))
-end
-
 local function pass(core, client)
-  if not (core.shm and client:post_fd(DESCRIPTOR, number_of(core), core.shm.fd)) then
-    client:post(DESCRIPTOR, number_of(core), 0, FLAG_ERROR, 0, nil, 0)
+  local front = exports.front_of(core)
+  local number = front and exports.number_of(front)
+  if not number then
+    return -- the client has let go of it meanwhile
+  elseif not (core.shm and client:post_fd(DESCRIPTOR, number, core.shm.fd)) then
+    client:post(DESCRIPTOR, number, 0, FLAG_ERROR, 0, nil, 0)
   end
 end
 

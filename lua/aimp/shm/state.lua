@@ -138,7 +138,7 @@ function M.open(state)
   elseif element.size * state.length ~= tonumber(shm.size) then
     refuse_type(core, "the type has another size here")
   end
-  return bind(state, element, shm)
+  return state.pointer or bind(state, element, shm) -- another task may have waited, too
 end
 
 --- Lets go of the memory.
