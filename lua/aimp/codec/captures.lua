@@ -21,7 +21,7 @@ local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
 local wire = require("aimp.codec.wire")
 
-local next, rawget = next, rawget
+local each, rawget = pairs, rawget -- see plain.lua
 local kind = wire.kind
 
 local G = _G
@@ -108,7 +108,7 @@ end
 -- ---- cells ----
 
 local function has_live_user(self, cell)
-  for key in next, cell.users do
+  for key in each(cell.users) do
     if self.live[key] then
       return true
     end
@@ -144,7 +144,7 @@ end
 
 -- A function that has the cell as an upvalue, and which one it is.
 local function owner_of(self, cell)
-  for key, i in next, cell.users do
+  for key, i in each(cell.users) do
     local fn = self.live[key]
     if fn then
       return fn, i

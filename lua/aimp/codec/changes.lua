@@ -8,7 +8,8 @@ local handles = require("aimp.codec.handles")
 local plain = require("aimp.codec.plain")
 local wire = require("aimp.codec.wire")
 
-local type, next, rawget, rawequal, getmetatable = type, next, rawget, rawequal, debug.getmetatable
+local type, rawget, rawequal, getmetatable = type, rawget, rawequal, debug.getmetatable
+local each = pairs -- see plain.lua
 local kind, COMPLEX = wire.kind, captures_module.COMPLEX
 
 local M = {}
@@ -48,7 +49,7 @@ examine[kind.FUNC] = function(self, record)
 end
 
 local function holds_function(t)
-  for _, value in next, t do
+  for _, value in each(t) do
     if type(value) == "function" then
       return true
     end

@@ -20,7 +20,8 @@ local named = require("aimp.codec.named")
 local source_module = require("aimp.codec.source")
 local wire = require("aimp.codec.wire")
 
-local next, type, tostring = next, type, tostring
+local type, tostring = type, tostring
+local each = pairs -- see plain.lua
 local getmetatable, setmetatable_raw = debug.getmetatable, debug.setmetatable
 local kind, upvalue = wire.kind, wire.upvalue
 
@@ -157,7 +158,7 @@ read[kind.FUNC] = function(self, key, source)
     values[i] = take_upvalue[how](self, operand, i, cells, uses)
   end
   local fn = factory(unpack(values, 1, count))
-  for i, cell in next, cells do
+  for i, cell in each(cells) do
     debug.upvaluejoin(fn, i, cell.get, 1)
   end
   if environment then
@@ -182,7 +183,7 @@ read[kind.TABLE] = function(self, key, source)
   local is_class = source:take()
   local t, contents = table_of(self, key), take_contents(self, key, source)
   clear(t)
-  for name, value in next, contents do
+  for name, value in each(contents) do
     rawset(t, name, value)
   end
   setmetatable_raw(t, getmetatable(contents))

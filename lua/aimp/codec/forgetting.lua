@@ -5,6 +5,7 @@ local captures = require("aimp.codec.captures")
 local wire = require("aimp.codec.wire")
 
 local next, max = next, math.max
+local each = pairs -- see plain.lua
 local kind = wire.kind
 
 local M = {}
@@ -60,7 +61,7 @@ end
 
 -- A getter must not keep a value alive that has become complex since it was made.
 local function check_getters(self)
-  for _, cell in next, self.cells do
+  for _, cell in each(self.cells) do
     if cell.get and not captures.is_simple(cell.get()) then
       cell.get, cell.value = nil, captures.COMPLEX
     end
@@ -72,7 +73,7 @@ end
 function M.sweep(self)
   check_getters(self)
   local count = 0
-  for key, record in next, self.records do
+  for key, record in each(self.records) do
     local is_owned = record.kind == kind.FUNC or record.kind == kind.TABLE or record.kind == kind.NAMED
     if is_owned and not self.live[key] then
       drop(self, record)

@@ -12,7 +12,8 @@ local errors = require("aimp.errors")
 local handles = require("aimp.codec.handles")
 local wire = require("aimp.codec.wire")
 
-local type, next, pcall = type, next, pcall
+local type, pcall = type, pcall
+local each = pairs -- see plain.lua
 local op = wire.op
 
 local M = {}
@@ -110,7 +111,7 @@ end
 
 read[op.FIELDS] = function(g)
   local t = own_table(g)
-  for key, number in next, take(g, "table") do
+  for key, number in each(take(g, "table")) do
     t[key] = node(g, number)
   end
 end

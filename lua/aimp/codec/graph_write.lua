@@ -20,6 +20,7 @@ local refusal = require("aimp.codec.refusal")
 local wire = require("aimp.codec.wire")
 
 local type, next, pcall, getmetatable = type, next, pcall, debug.getmetatable
+local each = pairs -- see plain.lua
 local is_scalar, op, named, refuse = plain.is_scalar, wire.op, names.index, refusal.refuse
 local new_node, push, pop = frames.new_node, frames.push, frames.pop
 local note_entry, write_entries = frames.note_entry, frames.write_entries
@@ -27,7 +28,7 @@ local note_entry, write_entries = frames.note_entry, frames.write_entries
 local M = {}
 
 local function holds_references(t)
-  for key, value in next, t do
+  for key, value in each(t) do
     if not (is_scalar(value) and is_scalar(key)) then
       return true
     end
@@ -37,7 +38,7 @@ end
 
 local function plain_part(t)
   local part = {}
-  for key, value in next, t do
+  for key, value in each(t) do
     if is_scalar(value) and is_scalar(key) then
       part[key] = value
     end

@@ -9,7 +9,8 @@ local clear = require("table.clear")
 local ffi = require("ffi")
 local util = require("jit.util")
 
-local type, next, rawget, rawequal = type, next, rawget, rawequal
+local type, rawget, rawequal = type, rawget, rawequal
+local each = pairs -- see plain.lua
 
 local M = {}
 
@@ -105,13 +106,13 @@ end
 
 local function each_field(t, visit)
   local count = 0
-  for _ in next, t do
+  for _ in each(t) do
     count = count + 1
   end
   if count > MAX_FIELDS then
     return
   end
-  for key, value in next, t do
+  for key, value in each(t) do
     if type(key) == "string" and is_reference(value) and not key:find("\0", 1, true) then
       visit(key, value)
     end
@@ -149,7 +150,7 @@ end
 
 local function add_globals()
   index[G] = "_G"
-  for name, value in next, pristine do
+  for name, value in each(pristine) do
     if not is_standard[name] then
       add(value, "_G\0" .. name)
     end
@@ -165,7 +166,7 @@ end
 
 local function module_names()
   local list = {}
-  for name, value in next, loaded do
+  for name, value in each(loaded) do
     indexed[name] = value
     if type(name) == "string" and name ~= "_G" and is_reference(value) and not name:find("\0", 1, true)
       and is_loadable(name) then
@@ -199,7 +200,7 @@ end
 
 --- Brings the index up to date; call before values are looked up that were not looked up before.
 function M.refresh()
-  for name, value in next, loaded do
+  for name, value in each(loaded) do
     if not rawequal(indexed[name], value) then
       return build()
     end
@@ -211,12 +212,12 @@ end
 --- Takes all globals and loaded modules of this moment as given in every process. Hosts that prepare a state
 --- before the script runs (aimprun, its workers) call it then.
 function M.snapshot()
-  for name, value in next, G do
+  for name, value in each(G) do
     if type(name) == "string" and not M.own_globals[name] then
       pristine[name] = value
     end
   end
-  for name in next, loaded do
+  for name in each(loaded) do
     initial_modules[name] = true
   end
   clear(indexed)

@@ -7,7 +7,8 @@ local handles = require("aimp.codec.handles")
 local names = require("aimp.codec.names")
 local plain = require("aimp.codec.plain")
 
-local type, next, getmetatable = type, next, debug.getmetatable
+local type, getmetatable = type, debug.getmetatable
+local each = pairs -- see plain.lua
 
 local M = {}
 
@@ -59,7 +60,7 @@ end
 -- Steps from one value to those that it holds. `found(value, label)` takes each.
 local function table_steps(t, found)
   local metatable = getmetatable(t)
-  for key, value in next, t do
+  for key, value in each(t) do
     found(value, describe_key(key))
     found(key, "a key")
   end

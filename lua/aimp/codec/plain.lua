@@ -6,7 +6,8 @@
 local ffi = require("ffi")
 local names = require("aimp.codec.names")
 
-local type, next = type, next
+-- LuaJIT 2.1 of March 2022 miscompiles loops that it knows by name to be over pairs() or next.
+local type, each = type, pairs
 local getmetatable, typeof = debug.getmetatable, ffi.typeof
 
 -- The types, by number, that the encoder knows. ffi.istype would also take double[2] for a complex.
@@ -51,7 +52,7 @@ local NOTHING = {}
 
 -- Looks through one table. Returns the new length of the list, or nil when the table is not plain.
 local function scan_one(t, depth, count, keyed)
-  for key, value in next, t do
+  for key, value in each(t) do
     local kind = type(key)
     if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and not is_scalar(key) then
       return nil, count

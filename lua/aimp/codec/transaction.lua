@@ -15,6 +15,7 @@ local names = require("aimp.codec.names")
 local wire = require("aimp.codec.wire")
 
 local next = next
+local each = pairs -- see plain.lua
 local kind, op, examine = wire.kind, wire.op, changes.examine
 
 ---@class aimp.codec.Transaction : also the `refs` of the graph writer
@@ -110,7 +111,7 @@ end
 -- ---- defining ----
 
 local function apply(self, record, fields)
-  for name, value in next, fields do
+  for name, value in each(fields) do
     record[name] = value
   end
   if record.kind == kind.CELL then
