@@ -192,6 +192,34 @@ describe("getters", function()
     assert.is_nil(queue:try_get())
   end)
 
+  with_pool("keep their turn while what they were given is on its way, but no more than that", 1, function(pool)
+    local queue, begun, go_on = aimp.Queue(), queues.sign(), queues.sign()
+    local compute_until, begun_path, path = queues.compute_until, begun.path, go_on.path
+    pool:apply(function() queue:size() end):await()
+    local task = pool:apply(function()
+      local inside = require("aimp")
+      queue._core.items.ahead = 16 -- as if it had emptied the queue fast
+      local getter = inside.spawn(function() return queue:get() end)
+      inside.sleep(0) -- it has asked
+      assert(io.open(begun_path, "w")):close()
+      compute_until(path)
+      return getter:await()
+    end)
+    queues.compute_until(begun_path) -- the getter's wish is not read before there are items
+    for i = 1, 5 do
+      queue:put(i)
+    end
+    support.eventually(function() return queue._core.offers:left() == 5 end, "all is given to the worker")
+    assert.equal(5, queue:size())
+    assert.equal(2, queue:get())
+    go_on.raise()
+    assert.equal(1, task:await())
+    assert.equal(3, queue:get())
+    assert.equal(2, queue:size())
+    begun.lower()
+    go_on.lower()
+  end)
+
   with_pool("get one item each, although one of them could take all", 2, function(pool)
     local queue, in_worker = aimp.Queue(), remote.by_worker(pool)
     for i = 1, 300 do

@@ -224,7 +224,7 @@ local asks = {
     core.offers:want(client, tonumber(event.index), tonumber(event.wall_ns))
   end,
   [protocol.UNWANT] = function(core, client, event)
-    core.offers:change(client, -tonumber(event.index))
+    core.offers:unwant(client, tonumber(event.index))
   end,
   [protocol.TRY_GET] = function(core, client)
     core.offers:try(client)

@@ -52,7 +52,7 @@ end
 ---@return integer count
 function M.take_back(lot, max)
   local pool, slot = place(lot)
-  local count = C.aimp_pool_offer_take_back(pool, slot, lot.cell, max)
+  local count = C.aimp_pool_offer_take_back(pool, slot, lot.cell, math.min(max, lot.n))
   lot.n = lot.n - count
   return count
 end

@@ -164,6 +164,15 @@ function Offers:want(client, count, ahead)
   end
 end
 
+--- Fewer fibers wait: what was given for them may be a surplus now.
+function Offers:unwant(client, count)
+  self:change(client, -count)
+  if self.holder ~= client and self:take_surplus(client) == 0 then
+    return
+  end
+  self.core:match()
+end
+
 --- It wants one now or not at all.
 function Offers:try(client)
   local wish, core = self.by_client[client], self.core

@@ -268,24 +268,22 @@ local function take_items(self, frame, data, len)
   local items, aux = self.items, tonumber(frame.aux)
   local demand = aux % protocol.EPOCH
   local is_ours = items:add(new_lot(frame, data, len), demand, (aux - demand) / protocol.EPOCH)
-  if band(frame.flags, protocol.TRY) == 0 then
-    items:serve(is_ours and demand or 0)
-  elseif not is_answer(self) then
-    items:serve(is_ours and 1 or 0)
-  elseif is_ours then
-    self.tries:wake(items:claim())
-  else
-    self.tries:wake("again")
+  local is_try = band(frame.flags, protocol.TRY) ~= 0
+  if is_try and is_answer(self) then
+    return is_ours and self.tries:wake(items:claim()) or self.tries:wake("again")
+  end
+  items:serve()
+  if is_try then
+    items:give_back() -- who asked has given up, and the owner believes that he gets it
   end
 end
 
 local tells = {
   [protocol.ITEMS] = take_items,
   [protocol.PLACES] = function(self, frame)
-    local demand = tonumber(frame.aux)
     self.places:add({ cell = frame.cell, generation = frame.generation, count = frame.first,
-      ends_itself = true }, demand)
-    self.places:serve(demand)
+      ends_itself = true }, tonumber(frame.aux))
+    self.places:serve()
   end,
   [protocol.EMPTY] = function(self)
     if is_answer(self) then

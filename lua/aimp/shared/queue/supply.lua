@@ -50,7 +50,6 @@ function M.new(link, number, what, ops)
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
     epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
-    has_quit = false, -- somebody gave up for whom something may be on its way
   }, Supply)
 end
 
@@ -110,13 +109,15 @@ function Supply:claim()
   end
 end
 
---- The owner is told how many wait, if it believes otherwise.
+-- The owner is told how many wait, if it believes otherwise and that matters.
 local function balance(self, more)
-  local missing = self.line:count() + more - self.wanted
-  self.wanted = self.wanted + missing
-  if missing > 0 then
+  local count = self.line:count() + more
+  local missing = count - self.wanted
+  if missing > 0 and count > 0 then
+    self.wanted = count
     post(self, self.ops.want, missing, self.ahead)
   elseif missing < 0 then
+    self.wanted = count
     post(self, self.ops.unwant, -missing, 0)
   end
 end
@@ -154,23 +155,16 @@ function Supply:add(lot, demand, epoch)
   return true
 end
 
---- Hands what is here to those who wait. What came for one who gave up goes back, as others may wait for it.
----@param demand integer
-function Supply:serve(demand)
-  local served = 0
+--- Hands what is here to those who wait.
+function Supply:serve()
   while self.line:count() > 0 do
     local lot, index = self:claim()
     if not lot then
       break
     end
-    served = served + 1
     self.line:wake(lot, index)
   end
   balance(self, 0)
-  if served < demand and self.has_quit then
-    self.has_quit = false
-    self:give_back()
-  end
 end
 
 --- Waits in `line` as one for whom an answer of the owner's is awaited.
@@ -182,7 +176,6 @@ function Supply:wait_in(line, timeout, tag)
   local ok, lot, index = pcall(line.wait, line, timeout, true, tag)
   executor.awaited = executor.awaited - 1
   if not ok then
-    self.has_quit = true
     balance(self, 0)
     error(lot, 0)
   end

@@ -18,7 +18,7 @@ local STALE_AFTER_S = 0.01
 
 ---@class aimp.shared.Wish  what a client wants
 ---@field client aimp.shared.Client
----@field want integer     things that fibers of it wait for; below zero: it got more than that
+---@field want integer     things that fibers wait for beside what is on its way; protocol.lua
 ---@field ahead integer    things that it would take besides
 ---@field is_starved boolean  no cell was free
 ---@field epoch integer   how often it gave back what it had (offers.lua)
@@ -54,9 +54,24 @@ local function leave_at(wish, place)
   wish.places[place] = nil
 end
 
--- As many places in the line as it wants; those that came last go first.
+-- What it has not claimed, and how much of that its fibers wait for, as far as is known. What was given for
+-- them comes first in a lot. What was given besides may cross with a wish, and fulfil it.
+local function look_at(wish)
+  local left, need = 0, wish.want
+  for _, lot in each(wish.lots) do
+    local left_of_lot = cells.left(lot)
+    local claimed = lot.n - left_of_lot
+    left = left + left_of_lot
+    need = need + math.min(math.max(lot.demand - claimed, 0), left_of_lot)
+  end
+  return left, need
+end
+
+-- As many places in the line as it has fibers that wait for more than what is on its way; those that came last
+-- leave first.
 local function enlist(self, wish)
-  local count = wish.is_starved and 0 or math.max(wish.want, 0)
+  local left, need = look_at(wish)
+  local count = wish.is_starved and 0 or math.max(need - left, 0)
   while wish.last - wish.first + 1 > count do
     leave_at(wish, wish.last)
     wish.last = wish.last - 1
@@ -129,8 +144,8 @@ function Wishes:give(wish, lot, n, demand, frame, data)
     return false
   end
   wish.want = wish.want - demand
-  leave_first(wish, demand)
   wish.lots[lot.cell] = lot
+  leave_first(wish, demand)
   self.open = self.open + 1
   return true
 end
@@ -186,40 +201,34 @@ local function sorted_lots(...)
   return list
 end
 
--- Takes back all but the first `keep`.
-local function take_from(self, lots, keep)
-  local left, count = 0, 0
+local function take_from(self, lots, max)
+  local count = 0
   for _, lot in ipairs(lots) do
-    left = left + cells.left(lot)
-  end
-  for _, lot in ipairs(lots) do
-    count = count + self:take_back(lot, math.max(left - keep - count, 0))
+    count = count + self:take_back(lot, max - count)
   end
   return count
 end
 
 --- Takes back all that a client has not claimed.
 ---@param client aimp.shared.Client
----@return integer count
 function Wishes:take_all(client)
-  return take_from(self, sorted_lots(self.by_client[client]), 0)
+  local wish = self.by_client[client]
+  take_from(self, sorted_lots(wish), math.huge)
+  enlist(self, wish)
 end
 
--- Things that fibers of the client wait for, as far as is known: they get the first that it has.
-local function awaited(lots)
-  local count = 0
-  for _, lot in ipairs(lots) do
-    count = count + lot.demand - (lot.n - cells.left(lot))
-  end
-  return math.max(count, 0)
+local function surplus_of(wish)
+  local left, need = look_at(wish)
+  return left - math.max(need, 0)
 end
 
 --- Takes back what a client was given besides what its fibers wait for.
 ---@param client aimp.shared.Client
 ---@return integer count
 function Wishes:take_surplus(client)
-  local lots = sorted_lots(self.by_client[client])
-  return take_from(self, lots, awaited(lots))
+  local wish = self.by_client[client]
+  local surplus = surplus_of(wish)
+  return surplus > 0 and take_from(self, sorted_lots(wish), surplus) or 0
 end
 
 -- Seconds since the client was given something.
@@ -235,11 +244,7 @@ end
 ---@return boolean
 function Wishes:has_surplus()
   for _, wish in each(self.by_client) do
-    local lots, left = sorted_lots(wish), 0
-    for _, lot in ipairs(lots) do
-      left = left + cells.left(lot)
-    end
-    if left > awaited(lots) then
+    if surplus_of(wish) > 0 then
       return true
     end
   end
@@ -284,11 +289,13 @@ function Wishes:take_from_stuck()
   for _, wish in each(self.by_client) do
     if (idle_since(wish) or before) < before and self:has_others(wish) then
       stuck[#stuck + 1] = wish
-      leave_all(wish) -- goes behind those who have waited, or it would get the same again
-      enlist(self, wish)
     end
   end
-  take_from(self, sorted_lots(unpack(stuck)), 0)
+  take_from(self, sorted_lots(unpack(stuck)), math.huge)
+  for _, wish in ipairs(stuck) do
+    leave_all(wish) -- goes behind those who have waited, or it would get the same again
+    enlist(self, wish)
+  end
 end
 
 --- The client is gone, or has let go of the queue.
