@@ -29,6 +29,9 @@ describe("bytes from a worker", function()
   local function try(text, format, n)
     for _, as_list in ipairs({ false, true }) do
       local ok, value, grown = read(text, format, n, as_list)
+      if grown >= 20000 + 500 * #text then -- LuaJIT's table of strings may have grown just then
+        ok, value, grown = read(text, format, n, as_list)
+      end
       assert.is_true(ok or value.code == "DECODE")
       assert.is_true(grown < 20000 + 500 * #text, "took " .. grown .. " bytes for " .. #text)
     end
