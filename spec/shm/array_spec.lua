@@ -188,6 +188,7 @@ describe("aimp.shm.array", function()
       { "void", "'void' have no values" }, { "int (int)", "have no values" },
       { "int (*)(int)", "have pointers" },
       { "const int", "'const int' could not be written" }, { "struct {}", "have no size" },
+      { "double[]", "have no size" },
     }) do
       misuse("bad argument #1 to 'aimp%.shm%.array' %(.*" .. case[2], function()
         return nil, aimp.shm.array(case[1], 10)

@@ -37,8 +37,9 @@ Runs a Lua script as the main task of an event loop. Options are luajit's:
   --version  Show version information and exit.
 
 Without script, -e and -v it executes stdin, interactively on a terminal.
-The run ends when the script does: tasks that still run are cancelled, and
-open handles do not keep the process alive.
+The run ends when the script does: tasks that still run are cancelled,
+processes that are no daemons are waited for, and open handles do not keep
+aimprun alive.
 
 Exit status:
   0  the script ended            130  Ctrl-C (SIGINT)

@@ -196,6 +196,11 @@ local function leave(self, ok, ...)
   return ...
 end
 
+--- For those that wait for it among tasks, such as aimp.gather, and cancel what they wait for.
+function Process:_cancel()
+  self:_signal(SIGTERM)
+end
+
 --- For aimp.with: afterwards it is joined, if it was started, and closed; terminated first when fn raised.
 function Process:__aimp_with(fn)
   check_usable(self, "with")

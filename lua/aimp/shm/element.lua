@@ -62,8 +62,8 @@ local function fault_of(ctype, name)
     return ("elements of type '%s' have %s and cannot be shared"):format(name, fault)
   elseif has(info_of(ctype), CONSTANT) then
     return ("elements of type '%s' could not be written"):format(name)
-  elseif ffi.sizeof(ctype) == 0 then
-    return ("elements of type '%s' have no size"):format(name)
+  elseif (ffi.sizeof(ctype) or 0) == 0 then
+    return ("elements of type '%s' have no size"):format(name) -- nil: an array or a struct without an end
   end
 end
 

@@ -6,18 +6,22 @@ local tasks = require("aimp.task")
 
 local M = {}
 
-local function follow(object)
-  local ok, result = pcall(object.await, object)
-  if not ok then
-    if errors.is(result, "CANCELLED") and object.cancel then
-      object:cancel()
-    end
-    error(result, 0)
+local function finish(object, ok, ...)
+  if ok then
+    return ...
   end
-  return result
+  local cancel = errors.is((...), "CANCELLED") and (object.cancel or object._cancel)
+  if cancel then
+    cancel(object)
+  end
+  error((...), 0)
 end
 
---- A task of anything that has `await`, such as a pool's result; cancelling it cancels that.
+local function follow(object)
+  return finish(object, pcall(object.await, object))
+end
+
+--- A task of anything that has `await`, such as a pool's result or a process; cancelling it cancels that.
 local function task_of(value)
   if tasks.is_task(value) then
     return value
