@@ -148,28 +148,32 @@ end
 
 -- ---- what clients say ----
 
+-- What it asked for before it needs it; only in lots of which it needs no word that an item is claimed, as it
+-- gives for others when that is read (wishes.lua).
+local function offer_ahead(self, wish)
+  local items, surplus = self.core.items, surplus_for(self, wish)
+  if surplus > 0 and items.size > 0 and not wish.is_starved and is_plain(items:peek()) then
+    offer(self, wish, surplus, 0, 0)
+  end
+end
+
 --- Fibers of it wait for items, and it would take some more.
 function Offers:want(client, count, ahead)
-  local core, wish = self.core, self:change(client, count)
+  self:cross(client, count)
+  local core, wish = self.core, self:want_more(client, count)
   wish.ahead = math.min(ahead, OFFER_MAX)
   core:match()
-  if count == 0 and core.items.size > 0 and self.line.size == 0 and (self.holder or client) == client then
-    local surplus = surplus_for(self, wish)
-    if surplus > 0 and not wish.is_starved then
-      offer(self, wish, surplus, 0, 0)
-    end
+  if count == 0 and self.line.size == 0 and (self.holder or client) == client then
+    offer_ahead(self, wish)
   end
   if core.is_finished then
     self:tell(wish, protocol.FINISHED)
   end
 end
 
---- Fewer fibers wait: what was given for them may be a surplus now.
+--- Fewer of its fibers wait.
 function Offers:unwant(client, count)
-  self:change(client, -count)
-  if self.holder ~= client and self:take_surplus(client) == 0 then
-    return
-  end
+  self:want_less(client, count)
   self.core:match()
 end
 

@@ -62,7 +62,7 @@ end
 
 --- Fibers of a client wait for places; it would take some more.
 function Room:want(client, count, ahead)
-  local wish = self:change(client, count)
+  local wish = self:want_more(client, count)
   wish.ahead = math.min(ahead, GRANT_MAX)
   self.core:match()
 end

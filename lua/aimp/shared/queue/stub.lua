@@ -273,9 +273,6 @@ local function take_items(self, frame, data, len)
     return is_ours and self.tries:wake(items:claim()) or self.tries:wake("again")
   end
   items:serve()
-  if is_try then
-    items:give_back() -- who asked has given up, and the owner believes that he gets it
-  end
 end
 
 local tells = {

@@ -50,6 +50,7 @@ function M.new(link, number, what, ops)
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
     epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
+    has_quit = false, -- somebody gave up for whom something may be on its way
   }, Supply)
 end
 
@@ -155,7 +156,7 @@ function Supply:add(lot, demand, epoch)
   return true
 end
 
---- Hands what is here to those who wait.
+--- Hands what is here to those who wait. What came for one who gave up goes back, as others may wait for it.
 function Supply:serve()
   while self.line:count() > 0 do
     local lot, index = self:claim()
@@ -165,6 +166,10 @@ function Supply:serve()
     self.line:wake(lot, index)
   end
   balance(self, 0)
+  if self.has_quit then
+    self.has_quit = false
+    self:give_back()
+  end
 end
 
 --- Waits in `line` as one for whom an answer of the owner's is awaited.
@@ -176,6 +181,7 @@ function Supply:wait_in(line, timeout, tag)
   local ok, lot, index = pcall(line.wait, line, timeout, true, tag)
   executor.awaited = executor.awaited - 1
   if not ok then
+    self.has_quit = true
     balance(self, 0)
     error(lot, 0)
   end

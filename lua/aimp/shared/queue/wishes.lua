@@ -54,21 +54,21 @@ local function leave_at(wish, place)
   wish.places[place] = nil
 end
 
--- What it has not claimed, and how much of that its fibers wait for, as far as is known. What was given for
--- them comes first in a lot. What was given besides may cross with a wish, and fulfil it.
+-- What it has not claimed, and how many of its fibers wait and have claimed nothing. Of a lot those claim
+-- first for whom it was given, then those whose wish crossed with it.
 local function look_at(wish)
   local left, need = 0, wish.want
   for _, lot in each(wish.lots) do
     local left_of_lot = cells.left(lot)
-    local claimed = lot.n - left_of_lot
+    local besides = lot.n - left_of_lot - lot.demand -- claimed
     left = left + left_of_lot
-    need = need + math.min(math.max(lot.demand - claimed, 0), left_of_lot)
+    need = need + math.min(math.max(-besides, 0), left_of_lot) - math.min(math.max(besides, 0), lot.crossing)
   end
   return left, need
 end
 
--- As many places in the line as it has fibers that wait for more than what is on its way; those that came last
--- leave first.
+-- As many places in the line as it has fibers that wait for more than what is on its way; those that came
+-- last leave first.
 local function enlist(self, wish)
   local left, need = look_at(wish)
   local count = wish.is_starved and 0 or math.max(need - left, 0)
@@ -113,15 +113,54 @@ function Wishes:share_of(wish, surplus, max)
   return self:has_others(wish) and awaited or math.min(awaited + surplus, max), awaited
 end
 
---- It wants more, or fewer.
+local function is_earlier(a, b)
+  return a.serial < b.serial
+end
+
+local function sorted_lots(is_before, ...)
+  local list = {}
+  for i = 1, select("#", ...) do
+    for _, lot in each(select(i, ...).lots) do
+      list[#list + 1] = lot
+    end
+  end
+  table.sort(list, is_before)
+  return list
+end
+
+--- Fibers of a client will be the first to claim what was on its way when they asked, as nothing else was
+--- there. Only where a lot is done with as soon as all of it is claimed.
+---@param client aimp.shared.Client
+---@param count integer
+function Wishes:cross(client, count)
+  for _, lot in ipairs(sorted_lots(is_earlier, self.by_client[client])) do
+    local more = math.max(math.min(count, lot.n - lot.demand - lot.crossing), 0)
+    lot.crossing, count = lot.crossing + more, count - more
+  end
+end
+
+--- More of its fibers wait.
 ---@param client aimp.shared.Client
 ---@param count integer
 ---@return aimp.shared.Wish
-function Wishes:change(client, count)
+function Wishes:want_more(client, count)
   local wish = self.by_client[client]
   wish.want = wish.want + count
   enlist(self, wish)
   return wish
+end
+
+--- Fewer wait, for they gave up, or got what had crossed with their wish.
+---@param client aimp.shared.Client
+---@param count integer
+function Wishes:want_less(client, count)
+  local wish, crossing = self.by_client[client], count
+  for _, lot in ipairs(sorted_lots(is_earlier, wish)) do
+    local less = math.min(crossing, lot.crossing)
+    lot.crossing, crossing = lot.crossing - less, crossing - less
+  end
+  wish.want = wish.want - count
+  enlist(self, wish)
 end
 
 local function starve(self, wish)
@@ -185,25 +224,10 @@ local function is_later(a, b)
   return a.serial > b.serial
 end
 
-local function add_lots(list, wish)
-  for _, lot in each(wish.lots) do
-    list[#list + 1] = lot
-  end
-end
-
 -- Latest first, so that items come back to the front of the queue in their order.
-local function sorted_lots(...)
-  local list = {}
-  for i = 1, select("#", ...) do
-    add_lots(list, (select(i, ...)))
-  end
-  table.sort(list, is_later)
-  return list
-end
-
-local function take_from(self, lots, max)
+local function take_from(self, max, ...)
   local count = 0
-  for _, lot in ipairs(lots) do
+  for _, lot in ipairs(sorted_lots(is_later, ...)) do
     count = count + self:take_back(lot, max - count)
   end
   return count
@@ -213,7 +237,7 @@ end
 ---@param client aimp.shared.Client
 function Wishes:take_all(client)
   local wish = self.by_client[client]
-  take_from(self, sorted_lots(wish), math.huge)
+  take_from(self, math.huge, wish)
   enlist(self, wish)
 end
 
@@ -228,7 +252,7 @@ end
 function Wishes:take_surplus(client)
   local wish = self.by_client[client]
   local surplus = surplus_of(wish)
-  return surplus > 0 and take_from(self, sorted_lots(wish), surplus) or 0
+  return surplus > 0 and take_from(self, surplus, wish) or 0
 end
 
 -- Seconds since the client was given something.
@@ -291,7 +315,7 @@ function Wishes:take_from_stuck()
       stuck[#stuck + 1] = wish
     end
   end
-  take_from(self, sorted_lots(unpack(stuck)), math.huge)
+  take_from(self, math.huge, unpack(stuck))
   for _, wish in ipairs(stuck) do
     leave_all(wish) -- goes behind those who have waited, or it would get the same again
     enlist(self, wish)
@@ -302,7 +326,7 @@ end
 function Wishes:remove_client(client)
   local wish = self.by_client[client]
   leave_all(wish)
-  for _, lot in ipairs(sorted_lots(wish)) do
+  for _, lot in ipairs(sorted_lots(is_later, wish)) do
     self:take_back(lot, lot.n)
     self:drop(lot)
     self:close(lot)
