@@ -113,6 +113,48 @@ local function bench_round_trip(pool)
   end)
 end
 
+-- Items that the script puts and a worker gets.
+local function queued(pool, options)
+  local count = 200000
+  return count / elapsed(function()
+    local queue = aimp.Queue(options)
+    local task = pool:apply(function()
+      local n = 0
+      for _ in queue:iter() do
+        n = n + 1
+      end
+      return n
+    end)
+    for i = 1, count do
+      queue:put(i)
+    end
+    queue:close()
+    assert(task:await() == count)
+  end)
+end
+
+local function bench_queue(pool)
+  figure("queue", "items/s", function() return queued(pool) end)
+  figure("queue_bounded", "items/s", function() return queued(pool, { maxsize = 1000 }) end)
+  figure("queue_echo_p50", "us", function()
+    local there, back, times = aimp.Queue(), aimp.Queue(), {}
+    local echo = pool:apply(function()
+      for item in there:iter() do
+        back:put(item)
+      end
+    end)
+    for i = 1, 5000 do
+      local begin = aimp.now()
+      there:put(i)
+      back:get()
+      times[i] = aimp.now() - begin
+    end
+    there:close()
+    echo:await()
+    return median(times) * 1e6
+  end)
+end
+
 local function first_result()
   local begin = aimp.now()
   local pool = aimp.Pool({ processes = 2 })
@@ -194,7 +236,10 @@ aimp.with(aimp.Pool({ processes = 2 }), function(pool)
   bench_apply(pool)
   bench_idle(pool)
 end)
-aimp.with(aimp.Pool({ processes = 1 }), bench_round_trip)
+aimp.with(aimp.Pool({ processes = 1 }), function(pool)
+  bench_round_trip(pool)
+  bench_queue(pool)
+end)
 bench_start()
 bench_mixed()
 if options.json then

@@ -8,7 +8,7 @@ helper.time_limit(120)
 
 local NAMES = {
   "map", "stream", "apply", "apply_closure", "idle_cpu", "round_trip_p50", "round_trip_p99", "cold_p50",
-  "first_result", "first_result_cold", "mixed",
+  "queue", "queue_bounded", "queue_echo_p50", "first_result", "first_result_cold", "mixed",
 }
 
 describe("scripts/bench", function()
