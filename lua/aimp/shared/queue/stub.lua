@@ -208,6 +208,9 @@ end
 local function send_item(self, place, format, data, len)
   local tag = format + lshift(1, 8)
   self.link:post_cell(protocol.PUT, self.number, place.cell, place.generation, tag, data, len)
+  if place.unsent then
+    self.places:sent(place)
+  end
   self.puts = self.puts + 1
   if self.puts % PUTS_A_FLUSH == 0 then
     self.link.reply:flush()
@@ -279,7 +282,7 @@ local tells = {
   [protocol.ITEMS] = take_items,
   [protocol.PLACES] = function(self, frame)
     self.places:add({ cell = frame.cell, generation = frame.generation, count = frame.first,
-      ends_itself = true }, tonumber(frame.aux))
+      unsent = 0 }, tonumber(frame.aux))
     self.places:serve()
   end,
   [protocol.EMPTY] = function(self)

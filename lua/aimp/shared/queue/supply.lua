@@ -34,8 +34,9 @@ Supply.__index = Supply
 ---@field generation integer
 ---@field count integer
 ---@field came number           seconds
----@field ends_later? boolean   who claims the last of it tells the owner
----@field ends_itself? boolean  what is sent for the last of it tells the owner
+---@field ends_later? boolean   an item's: who claimed the last tells the owner
+---@field unsent? integer       a place's: those that were claimed, and whose items are not sent yet
+---@field is_over? boolean      a place's: the owner is to be told when those are sent
 
 ---@param link aimp.shared.Link
 ---@param number integer   of the queue
@@ -63,6 +64,23 @@ function Supply:done(lot)
   self.link:post_cell(self.ops.done, self.number, lot.cell, lot.generation, 0, nil, 0)
 end
 
+-- The same, when the items of its places are sent.
+local function done_when_sent(self, lot)
+  if (lot.unsent or 0) > 0 then
+    lot.is_over = true
+  else
+    self:done(lot)
+  end
+end
+
+--- The item of a place was sent.
+function Supply:sent(lot)
+  lot.unsent = lot.unsent - 1
+  if lot.is_over and lot.unsent == 0 then
+    self:done(lot)
+  end
+end
+
 local function drop_first(self)
   self.lots[self.first] = nil
   self.first = self.first + 1
@@ -77,7 +95,7 @@ local function exhaust(self, lot)
   else
     self.ahead = 0
   end
-  if not (lot.ends_later or lot.ends_itself) then
+  if not (lot.ends_later or lot.unsent) then -- the item of the last place says it
     self:done(lot)
   end
 end
@@ -98,6 +116,7 @@ function Supply:claim()
     local lot = self.lots[self.first]
     if C.aimp_port_claim(self.link.port, lot.cell, lot.generation, 1, one) == 1 then
       local index = one[0] + 1
+      lot.unsent = lot.unsent and lot.unsent + 1
       if index < lot.count then
         ask_ahead(self, index, lot)
       else
@@ -106,7 +125,7 @@ function Supply:claim()
       return lot, index
     end
     drop_first(self) -- the owner has taken the rest back
-    self:done(lot)
+    done_when_sent(self, lot)
   end
 end
 
@@ -133,7 +152,7 @@ function Supply:give_back()
   end
   self.ahead = 0
   for i = self.first, self.last do
-    self:done(self.lots[i])
+    done_when_sent(self, self.lots[i])
     drop_first(self)
   end
 end
