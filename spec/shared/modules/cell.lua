@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- A shared object for the specs of the hub: a value that can be waited for.
+local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
 local shared = require("aimp.shared")
 local waiting = require("aimp.shared.waiting")
 
@@ -15,8 +17,28 @@ function Core:set(_, value)
   self.line:wake_all(value)
 end
 
-function Core:fail(_, text)
-  error(require("aimp.errors").new("STATE", text), 0)
+--- Everything that was given.
+function Core:echo(_, ...)
+  return ...
+end
+
+function Core:wait_echo(_, _, ...)
+  require("aimp").sleep(0)
+  return ...
+end
+
+--- A cell that only the answer holds, while the collector runs.
+function Core:fresh(_, value)
+  fiber.soon(collectgarbage)
+  return require("spec.shared.modules.cell").new(value)
+end
+
+function Core:fail(_, text, cause)
+  error(errors.new("STATE", text, { cause = cause }), 0)
+end
+
+function Core:wait_fail(_, _, value)
+  error(value, 0)
 end
 
 --- Waits for the next set.
@@ -68,7 +90,7 @@ end
 local Cell = {}
 Cell.__index = Cell
 
-for _, name in ipairs({ "get", "set", "fail", "waiters", "holder_of", "publish", "cast" }) do
+for _, name in ipairs({ "get", "set", "echo", "fresh", "fail", "waiters", "holder_of", "publish", "cast" }) do
   Cell[name] = function(self, ...)
     return self._core[name](self._core, shared.LOCAL, ...)
   end
@@ -80,6 +102,14 @@ end
 
 function Cell:next(timeout, tag)
   return self._core:next(shared.LOCAL, timeout, tag)
+end
+
+function Cell:wait_echo(...)
+  return self._core:wait_echo(shared.LOCAL, nil, ...)
+end
+
+function Cell:wait_fail(value)
+  return self._core:wait_fail(shared.LOCAL, nil, value)
 end
 
 function Cell:take(timeout)
@@ -96,7 +126,9 @@ function Cell:subscribe()
 end
 
 function Cell:_told(...)
-  self.heard[#self.heard + 1] = { n = select("#", ...), ... }
+  if self.heard then -- else this process only hands it on
+    self.heard[#self.heard + 1] = { n = select("#", ...), ... }
+  end
 end
 
 shared.define({
@@ -104,10 +136,10 @@ shared.define({
   what = "a cell",
   class = Cell,
   methods = {
-    get = {}, set = {}, fail = {}, waiters = {}, holder_of = {}, publish = {},
+    get = {}, set = {}, echo = {}, fresh = {}, fail = {}, waiters = {}, holder_of = {}, publish = {},
     subscribe = {},
     cast = { casts = true },
-    next = { waits = true },
+    next = { waits = true }, wait_echo = { waits = true }, wait_fail = { waits = true },
     take = { waits = true, undo = "give" },
     give = {},
   },
