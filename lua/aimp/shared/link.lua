@@ -255,7 +255,7 @@ function Link:front(declaration, number)
     return getmetatable(front) == declaration.class and front or error("an object of another class", 0)
   end
   local stub = setmetatable({ link = self, number = number, is_gone = false, info = nil,
-    waits_for_info = {}, guard = guard(self, number) }, declaration.Stub)
+    info_line = waiting.new(declaration.what), guard = guard(self, number) }, declaration.Stub)
   front = setmetatable({ _core = stub }, declaration.class)
   stub.front = front -- both live as long as either is in use
   if stub.init then
@@ -266,16 +266,9 @@ function Link:front(declaration, number)
   return front
 end
 
-local function withdraw_from_info(f)
-  f.awaits_info[f] = nil
-end
-
-local function await_info(self, stub, declaration)
-  local f = fiber.waiter(1, declaration.name)
-  f.awaits_info = stub.waits_for_info
-  stub.waits_for_info[f] = true
+local function await_info(self, stub)
   self.executor.awaited = self.executor.awaited + 1
-  local ok, err = pcall(fiber.wait, withdraw_from_info, declaration.what)
+  local ok, err = pcall(stub.info_line.wait, stub.info_line, nil, true)
   self.executor.awaited = self.executor.awaited - 1
   if not ok then
     error(err, 0)
@@ -286,7 +279,7 @@ end
 ---@async
 function Link:info(stub, declaration)
   while stub.info == nil and not stub.is_gone do
-    await_info(self, stub, declaration)
+    await_info(self, stub)
   end
   if stub.is_gone then
     error(gone(declaration), 0)
@@ -299,10 +292,7 @@ local function attached(stub, info)
   if info and stub.on_info then
     stub:on_info()
   end
-  for f in pairs(stub.waits_for_info) do
-    stub.waits_for_info[f] = nil
-    fiber.wake(f)
-  end
+  stub.info_line:wake_all()
 end
 
 local function tell_detached(self)

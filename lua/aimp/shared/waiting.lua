@@ -72,11 +72,11 @@ function Waiter:_on_time()
   fiber.throw(self.fiber, too_late(self.line, self.timeout))
 end
 
-local function join(line, f, timeout, client, tag)
-  local place = line.last_at + 1
+local function join(line, f, timeout, client, tag, place)
   local waiter = setmetatable({ fiber = f, line = line, place = place, client = client, tag = tag,
     timeout = timeout, _slot = false }, Waiter)
-  line[place], line.last_at, line.size = waiter, place, line.size + 1
+  line[place], line.size = waiter, line.size + 1
+  line.first_at, line.last_at = math.min(line.first_at, place), math.max(line.last_at, place)
   return waiter
 end
 
@@ -85,7 +85,7 @@ end
 ---@param tag any
 ---@return aimp.shared.Waiter  for `leave`
 function Line:enlist(client, tag)
-  return join(self, false, nil, client, tag)
+  return join(self, false, nil, client, tag, self.last_at + 1)
 end
 
 --- Joins the end of the line and waits to be woken.
@@ -95,14 +95,15 @@ end
 ---@param timeout? number  seconds; nil: as long as it takes
 ---@param client any       for whom
 ---@param tag any          the core's own
+---@param is_back? boolean  joins the front: it was woken, and what it was woken for was gone
 ---@return any a, any b    as given to wake
-function Line:wait(timeout, client, tag)
+function Line:wait(timeout, client, tag, is_back)
   local f = fiber.waiter(2, "waiting for " .. self.what)
   if timeout and timeout <= 0 then
     fiber.raise_pending(f)
     error(too_late(self, timeout), 0)
   end
-  local waiter = join(self, f, timeout, client, tag)
+  local waiter = join(self, f, timeout, client, tag, is_back and self.first_at - 1 or self.last_at + 1)
   f.in_line = waiter
   if timeout then
     timers.add(waiter, timeout)

@@ -118,11 +118,17 @@ end
 
 -- Asks the owner for an item of this moment.
 local function ask_once(self)
-  local lot, index = "again", nil
-  while lot == "again" and not self.is_finished do
+  local items, lot, index = self.items, nil, nil
+  while not lot and not self.is_finished do
     self.tried = self.tried + 1
     self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
-    lot, index = self.items:wait_in(self.tries, nil, self.tried)
+    local word = items:wait_in(self.tries, nil, self.tried)
+    if not word then
+      return nil -- there is none
+    elseif word == "called" then
+      lot, index = items:claim()
+      items:serve()
+    end
   end
   return lot, index
 end
@@ -131,10 +137,7 @@ local function try_get(self)
   if self.info.is_relay then
     return call(self, "try_get", nil)
   end
-  local lot, index
-  if self.items.line:count() == 0 then
-    lot, index = self.items:claim()
-  end
+  local lot, index = self.items:claim_if_free()
   if not lot then
     lot, index = ask_once(self)
   end
@@ -273,7 +276,7 @@ local function take_items(self, frame, data, len)
   local is_ours = items:add(new_lot(frame, data, len), demand, (aux - demand) / protocol.EPOCH)
   local is_try = band(frame.flags, protocol.TRY) ~= 0
   if is_try and is_answer(self) then
-    return is_ours and self.tries:wake(items:claim()) or self.tries:wake("again")
+    return self.tries:wake(is_ours and "called" or "again")
   end
   items:serve()
 end

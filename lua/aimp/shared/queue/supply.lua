@@ -1,13 +1,13 @@
 --- Lots that a process was given by the owner of a queue: items to get, or places to put items in.
 ---
 --- The same for both, in the process that is not the owner's: fibers stand in line; for those that wait the
---- owner is asked, and, when lots are used up quickly, for some besides. What comes is claimed for those in
---- line at once; the rest lies here until it is claimed, the owner takes it back, or this process is about to
---- sleep and gives it back. Used by stub.lua.
+--- owner is asked, and, when lots are used up quickly, for some besides. What comes is claimed by those in
+--- line, one after the other; the rest lies here until it is claimed, the owner takes it back, or this
+--- process is about to sleep and gives it back. Used by stub.lua.
 ---
----   claim ──nothing here──► wait, WANT ──a lot──► claimed for those in line
+---   claim ──nothing here──► wait, WANT ──a lot──► called ──► claim, and the next is called
 ---
---- Invariant: while fibers are in line there is nothing here to claim.
+--- Invariant: while fibers are in line there is nothing here to claim, or one is called.
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
@@ -49,6 +49,8 @@ function M.new(link, number, what, ops)
     line = waiting.new(what),
     lots = {}, first = 1, last = 0,
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
+    granted = 0,    -- of those in line, so many that what is here was given for
+    is_called = false, -- one has left the line to claim, and has not run yet
     epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
     has_quit = false, -- somebody gave up for whom something may be on its way
@@ -127,11 +129,21 @@ function Supply:claim()
     drop_first(self) -- the owner has taken the rest back
     done_when_sent(self, lot)
   end
+  self.granted = 0
 end
 
--- The owner is told how many wait, if it believes otherwise and that matters.
+--- The same for one who has not waited, if nobody else does.
+---@return aimp.shared.GivenLot? lot
+---@return integer? index
+function Supply:claim_if_free()
+  if self.line:count() == 0 and not self.is_called then
+    return self:claim()
+  end
+end
+
+-- The owner is told how many wait for more than what is here, if it believes otherwise and that matters.
 local function balance(self, more)
-  local count = self.line:count() + more
+  local count = self.line:count() + (self.is_called and 1 or 0) + more - self.granted
   local missing = count - self.wanted
   if missing > 0 and count > 0 then
     self.wanted = count
@@ -150,7 +162,7 @@ function Supply:give_back()
     self.epoch = (self.epoch + 1) % protocol.EPOCHS
     post(self, self.ops.give_back, 0, 0)
   end
-  self.ahead = 0
+  self.ahead, self.granted = 0, 0
   for i = self.first, self.last do
     done_when_sent(self, self.lots[i])
     drop_first(self)
@@ -168,21 +180,23 @@ function Supply:add(lot, demand, epoch)
     self:done(lot)
     return false
   end
-  lot.came = loop.now()
+  lot.came, self.granted = loop.now(), self.granted + demand
   self.last = self.last + 1
   self.lots[self.last] = lot
   self.link:holds_lots(self)
   return true
 end
 
---- Hands what is here to those who wait. What came for one who gave up goes back, as others may wait for it.
+--- Calls the first of those who wait to claim what is here, who then calls the next. So nothing is claimed
+--- that its fiber does not get at once: neither another fiber nor this process's end can come between. What
+--- came for one who gave up goes back, as others may wait for it.
 function Supply:serve()
-  while self.line:count() > 0 do
-    local lot, index = self:claim()
-    if not lot then
-      break
-    end
-    self.line:wake(lot, index)
+  if self.is_called then
+    return
+  elseif self.first <= self.last and self.line:count() > 0 then
+    self.is_called = true
+    self.line:wake("called")
+    return
   end
   balance(self, 0)
   if self.has_quit then
@@ -194,15 +208,27 @@ end
 --- Waits in `line` as one for whom an answer of the owner's is awaited.
 ---@async
 ---@param tag any
-function Supply:wait_in(line, timeout, tag)
+---@param is_back? boolean
+function Supply:wait_in(line, timeout, tag, is_back)
   local executor = self.link.executor
   executor.awaited = executor.awaited + 1
-  local ok, lot, index = pcall(line.wait, line, timeout, true, tag)
+  local ok, word = pcall(line.wait, line, timeout, true, tag, is_back)
   executor.awaited = executor.awaited - 1
   if not ok then
     self.has_quit = true
     balance(self, 0)
-    error(lot, 0)
+    error(word, 0)
+  end
+  return word
+end
+
+-- Was called.
+local function claim_in_turn(self)
+  self.is_called = false
+  local lot, index = self:claim()
+  if lot then
+    self.granted = math.max(self.granted - 1, 0)
+    self:serve()
   end
   return lot, index
 end
@@ -213,14 +239,19 @@ end
 ---@return aimp.shared.GivenLot|string lot  or what `wake_all` says
 ---@return integer? index
 function Supply:take(timeout)
-  if self.line:count() == 0 then
-    local lot, index = self:claim()
-    if lot then
-      return lot, index
+  local lot, index = self:claim_if_free()
+  local deadline = timeout and not lot and loop.now() + timeout
+  local is_back = false
+  while not lot do
+    balance(self, 1)
+    local word = self:wait_in(self.line, deadline and math.max(deadline - loop.now(), 0), nil, is_back)
+    if word ~= "called" then
+      return word
     end
+    lot, index = claim_in_turn(self)
+    is_back = true
   end
-  balance(self, 1)
-  return self:wait_in(self.line, timeout)
+  return lot, index
 end
 
 return M
