@@ -146,6 +146,9 @@ local function finish(self)
   else
     self:_settle(nil, failure or told_error(call, was_up) or died(self, death))
   end
+  if self._was_signalled then
+    self._outcome:_mark_seen()
+  end
 end
 
 --- The backend's news: processes came or went.
@@ -159,6 +162,7 @@ end
 function Process:_signal(number)
   if self._state == "running" then
     local supervisor = self._backend.supervisor
+    self._was_signalled = true
     supervisor:kill(supervisor:worker_at(0), number)
   end
 end

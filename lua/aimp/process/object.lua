@@ -141,6 +141,7 @@ function M.new(methods, options)
     _pid = false, _exitcode = false,
     _backend = false, _call = false, -- while it runs
     _outcome = tasks.new(),          -- ends with it
+    _was_signalled = false,          -- by the script, which need not be told how it ended
   }, class.metatable)
 end
 
