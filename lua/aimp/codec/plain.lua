@@ -2,12 +2,16 @@
 --- What string.buffer can encode as it is.
 ---
 --- Its encoder drops metatables, splits shared tables and stops at 100 levels, so a table is looked through
---- first. Both functions are on the path of every call and compile.
+--- first. Both functions are on the path of every call.
+---
+--- LuaJIT 2.1 of March 2022 compiles loops over tables wrongly: such as it knows by the names pairs and next
+--- may end early or go astray, and the result of a compiled next() may be a cut-off pointer, at which the
+--- process crashes. So the loop here is never compiled. It is called through string.gsub, a C function across
+--- which traces are stitched; a direct call would keep everything around it from being compiled.
 local ffi = require("ffi")
 local names = require("aimp.codec.names")
 
--- LuaJIT 2.1 of March 2022 miscompiles loops that it knows by name to be over pairs() or next.
-local type, each = type, pairs
+local type, each, gsub = type, pairs, string.gsub
 local getmetatable, typeof = debug.getmetatable, ffi.typeof
 
 -- The types, by number, that the encoder knows. ffi.istype would also take double[2] for a complex.
@@ -72,6 +76,8 @@ local function scan_one(t, depth, count, keyed)
   return true, count
 end
 
+jit.off(scan_one)
+
 local function scan(root, keyed)
   local count, at, ok = 1, 0, true
   list[1], depths[1], seen[root] = root, 1, true
@@ -85,6 +91,23 @@ local function scan(root, keyed)
   end
   return ok == true, count
 end
+jit.off(scan)
+
+local root_now, keyed_now, is_plain_now
+
+local function scan_now()
+  local count
+  is_plain_now, count = scan(root_now, keyed_now)
+  if count > KEEP_TABLES then
+    list, depths, seen = {}, {}, {}
+    return
+  end
+  for i = 1, count do
+    seen[list[i]] = nil
+    list[i] = nil
+  end
+end
+jit.off(scan_now)
 
 --- Whether the table can be encoded by string.buffer without loss.
 ---@param root table
@@ -94,16 +117,10 @@ function M.is_plain_table(root, keyed)
   if getmetatable(root) ~= nil or named[root] then
     return false
   end
-  local is_plain, count = scan(root, keyed or NOTHING)
-  if count > KEEP_TABLES then
-    list, depths, seen = {}, {}, {}
-  else
-    for i = 1, count do
-      seen[list[i]] = nil
-      list[i] = nil
-    end
-  end
-  return is_plain
+  root_now, keyed_now = root, keyed or NOTHING
+  gsub("x", "x", scan_now)
+  root_now, keyed_now = nil, nil
+  return is_plain_now
 end
 
 return M
