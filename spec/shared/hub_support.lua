@@ -54,6 +54,7 @@ end
 ---@async
 function M.released(pool)
   support.eventually(function()
+    M.collect()
     pool:apply(M.fronts_in_use):await()
     return M.count(pool, "attached") == 0
   end, "the worker has let go of all objects")

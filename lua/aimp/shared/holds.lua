@@ -14,6 +14,30 @@ local function remove(list, name, first)
   end
 end
 
+local function remove_many(list, name, n)
+  while n > 0 and remove(list, name) do
+    n = n - 1
+  end
+end
+
+-- What a core says first of a method that grants or ends something: a text is why it refused, false that
+-- what it granted belongs to nobody.
+local function note(entry, core, method, values, said)
+  entry.holds = entry.holds or {}
+  if type(said) == "string" then
+    return
+  elseif method.undo and said ~= false then
+    table.insert(entry.holds, { undo = method.undo, values = values })
+  elseif method.ends then
+    remove_many(entry.holds, method.name, method.ends(unpack(values)))
+  elseif not method.undo then
+    remove(entry.holds, method.name, values[1])
+  end
+  if entry.is_released then -- the client died while it was served
+    M.release(entry, core)
+  end
+end
+
 --- Passes on the results of a method that was served.
 ---@param entry table   of the client's objects
 ---@param core table    a stub, or a core
@@ -21,19 +45,7 @@ end
 ---@param values any[]  its arguments
 function M.note(entry, core, method, values, ...)
   if core.link then
-    entry.holds = entry.holds or {}
-    if method.undo then
-      table.insert(entry.holds, { undo = method.undo, values = values })
-    elseif method.ends then
-      for _ = 1, method.ends(unpack(values)) do
-        remove(entry.holds, method.name)
-      end
-    else
-      remove(entry.holds, method.name, values[1])
-    end
-    if entry.is_released then -- the client died while it was served
-      M.release(entry, core)
-    end
+    note(entry, core, method, values, (...))
   end
   return ...
 end

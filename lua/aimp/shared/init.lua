@@ -25,7 +25,8 @@ local M = {
 ---@field waits? boolean    signature (client, timeout, ...); run in a fiber; else it must return at once
 ---@field casts? boolean    other processes do not wait for an answer; for what cannot fail
 ---@field settles? boolean  waits: what was too late is told only when it is sure that it was not done
----@field undo? string      waits: called with the same arguments when the answer comes to one who gave up
+---@field undo? string      waits: called with the same arguments when the answer comes to one who gave up. A
+---                          first result that is a text means refused, false granted, but owned by nobody
 ---@field ends? fun(...): integer  how many grants it takes back, of any arguments; default: the one of its
 ---                                 own first argument
 ---@field restore? string   called with the results when they come to one who gave up

@@ -46,11 +46,15 @@ local function give(self, n)
 end
 
 --- It is always one permit; the last parameter is there to be the same as that of the release that undoes it.
+---@return false?  it belongs to nobody; nil: to the client
 function Core:acquire(client, timeout, _)
   if self.free > 0 then
     take(self, client)
   else
     self.line:wait(timeout, client)
+  end
+  if not self.held then
+    return false
   end
 end
 
