@@ -154,6 +154,25 @@ describe("the memory of a shared array", function()
     end, "the block is freed")
   end)
 
+  with_pool("is freed soon after all that have it have closed it, without anybody's collector", function(pool)
+    local function use()
+      local array = aimp.shm.array("double", 2 ^ 18)
+      in_both(pool, function(a) a[0] = 1; a:close() end, array)
+      array:close()
+    end
+    use()
+    eventually(function() return select(2, blocks()) == 0 end, "the block is freed")
+    for _, pid in ipairs(pool_support.pids(pool)) do
+      assert.same({ 0, 0 }, { blocks(pid) })
+    end
+    local array = aimp.shm.array("double", 2 ^ 18)
+    array[0] = 2
+    local task = pool:apply(touch, array) -- on its way when this process closes it
+    array:close()
+    assert.equal(2, task:await())
+    collect_all(pool)
+  end)
+
   with_pool("in workers is freed although nobody runs the collector, too", function(pool)
     local most = 0
     for i = 1, 60 do

@@ -26,7 +26,6 @@ local ATTACH, DETACH, CANCEL = stubs.ATTACH, stubs.DETACH, stubs.CANCEL
 local ANSWER, ATTACHED, GONE, NEWS = stubs.ANSWER, stubs.ATTACHED, stubs.GONE, stubs.NEWS
 local PERMIT, READ, CONFIRM = stubs.PERMIT, stubs.READ, stubs.CONFIRM
 local band, rshift, lshift = bit.band, bit.rshift, bit.lshift
-local each = pairs
 
 local M = {}
 
@@ -55,7 +54,7 @@ function M.open(options)
     detached = {},       -- numbers of objects that were collected
     room = waiting.new("room in the ring"), -- those who put into queues
     permit = nil, permits = waiting.new("leave to put"), -- queue/permits.lua
-    supplies = {},       -- of queues, that may hold what is not claimed: a set
+    supplies = {},       -- of queues, that may hold what is not claimed
   }, Link)
   exports.link = self
   return self
@@ -238,12 +237,23 @@ end
 -- ---- objects ----
 
 -- Collected together with the stub that holds it. A finalizer may run anywhere, so it only takes a note.
-local function guard(self, number)
-  local proxy = newproxy(true)
+local function guard(self, stub)
+  local proxy, held = newproxy(true), { number = stub.number }
   getmetatable(proxy).__gc = function()
-    self.detached[#self.detached + 1] = number
+    self.detached[#self.detached + 1] = held.number -- nil: let go of before
   end
-  return proxy
+  stub.held, stub.guard = held, proxy
+end
+
+--- This process does not use the object any more. A handle that comes makes another stub.
+function Link:let_go(stub)
+  if stub.held.number then
+    stub.held.number = nil
+    if self.fronts[stub.number] == stub.front then
+      self.fronts[stub.number] = nil
+    end
+    self:post(DETACH, stub.number, 0, 0, 0, nil, 0)
+  end
 end
 
 --- The front of an object of the parent's: the same one as long as it lives.
@@ -255,7 +265,8 @@ function Link:front(declaration, number)
     return getmetatable(front) == declaration.class and front or error("an object of another class", 0)
   end
   local stub = setmetatable({ link = self, number = number, is_gone = false, info = nil,
-    info_line = waiting.new(declaration.what), guard = guard(self, number) }, declaration.Stub)
+    info_line = waiting.new(declaration.what) }, declaration.Stub)
+  guard(self, stub)
   front = setmetatable({ _core = stub }, declaration.class)
   stub.front = front -- both live as long as either is in use
   if stub.init then
@@ -303,14 +314,17 @@ end
 
 --- A supply of a queue has got something that is not claimed.
 function Link:holds_lots(supply)
-  self.supplies[supply] = true
+  if not supply.is_listed then
+    supply.is_listed, self.supplies[#self.supplies + 1] = true, supply
+  end
 end
 
 --- Called before the loop sleeps: nothing is kept from others meanwhile.
 function Link:before_sleep()
   tell_detached(self)
-  for supply in each(self.supplies) do
-    self.supplies[supply] = nil
+  while #self.supplies > 0 do
+    local supply = table.remove(self.supplies)
+    supply.is_listed = false
     supply:give_back()
   end
 end

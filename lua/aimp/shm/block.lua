@@ -6,18 +6,37 @@
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local errors = require("aimp.errors")
+local fiber = require("aimp.fiber")
 
 local C = aimp_ffi.C
 
 local M = {}
 
 local PATIENCE = 64 * 2 ^ 20
+--- What is let go of and is as large as this is worth a run of the collector.
+local LARGE = 2 ^ 20
 
 local held, limit = 0, PATIENCE -- bytes
 
 local function collect()
   collectgarbage() -- the arrays …
   collectgarbage() -- … and what they alone held
+end
+
+local is_due = false
+
+local function collect_now()
+  is_due = false
+  collect()
+end
+
+--- A block may have been used for the last time, and only the collector knows. One that is small can wait.
+---@param shm ffi.cdata*
+function M.collect_soon(shm)
+  if tonumber(shm.size) >= LARGE and not is_due then
+    is_due = true
+    fiber.soon(collect_now)
+  end
 end
 
 local function make_way(bytes)

@@ -51,6 +51,8 @@ end
 ---@field element aimp.shm.Element
 ---@field length integer
 ---@field is_shared boolean       other processes may have it
+---@field is_closed boolean       by this process
+---@field clients table<any, boolean>  processes that have it
 local Core = {}
 Core.__index = Core
 
@@ -59,7 +61,16 @@ function Core:share()
 end
 
 function Core:attached(client)
+  self.clients[client] = true
   pass(self, client)
+end
+
+--- One process less has it.
+function Core:client_gone(client)
+  self.clients[client] = nil
+  if self.is_closed and next(self.clients) == nil then
+    block.collect_soon(self.shm)
+  end
 end
 
 ---@return ffi.cdata* shm
@@ -67,10 +78,13 @@ function Core:open()
   return self.shm
 end
 
---- This process needs it no more. What others may ask for stays as long as this object.
+--- This process needs it no more. What others have, or is on its way to them, stays as long as this object.
 function Core:close()
+  self.is_closed = true
   if not self.is_shared then
     block.close(self.shm)
+  elseif next(self.clients) == nil then
+    block.collect_soon(self.shm)
   end
 end
 
@@ -137,6 +151,10 @@ function Stub:close()
     block.close(self.shm)
     self.shm = nil
   end
+  local is_passed_on = exports.number_of(self.front) ~= nil
+  if self.info and not self.is_asked and not is_passed_on then -- else the collector tells when
+    self.link:let_go(self)
+  end
 end
 
 local function pass_later(self, client)
@@ -175,7 +193,8 @@ function M.new(element, length)
   if not shm then
     return nil, fault
   end
-  local core = setmetatable({ shm = shm, element = element, length = length, is_shared = false }, Core)
+  local core = setmetatable({ shm = shm, element = element, length = length, is_shared = false,
+    is_closed = false, clients = {} }, Core)
   return setmetatable({ _core = core }, Memory)
 end
 

@@ -24,7 +24,6 @@ local FRAME, FLAG_ERROR = aimp_ffi.FRAME, aimp_ffi.FLAG_ERROR
 local BYTES, FAULT = items_module.BYTES, items_module.FAULT
 local lshift = bit.lshift
 local is_scalar, is_plain_table = plain.is_scalar, plain.is_plain_table
-local each = pairs
 
 local M = {}
 
@@ -82,7 +81,7 @@ local function pack_any(buf, lot, items, client)
   end
   local connection = client.connection
   local ok, format = pcall(connection.pack, buf, 1, value)
-  connection.route.fresh = nil -- the lot keeps what the value holds
+  lot.sent, connection.route.fresh = connection.route.fresh, nil -- also if the value lets go of them
   if not ok then
     return pack_error(buf, errors.wrap(format))
   end
@@ -159,8 +158,9 @@ end
 
 --- Fibers of it wait for items, and it would take some more.
 function Offers:want(client, count, ahead)
-  self:cross(client, count)
-  local core, wish = self.core, self:want_more(client, count)
+  local core, wish = self.core, self.by_client[client]
+  wish:cross(count)
+  wish:want_more(count)
   wish.ahead = math.min(ahead, OFFER_MAX)
   core:match()
   if count == 0 and self.line.size == 0 and (self.holder or client) == client then
@@ -173,7 +173,7 @@ end
 
 --- Fewer of its fibers wait.
 function Offers:unwant(client, count)
-  self:want_less(client, count)
+  self.by_client[client]:want_less(count)
   self.core:match()
 end
 
@@ -188,7 +188,7 @@ end
 
 --- All of an offer is claimed, or was taken back.
 function Offers:done(client, cell, generation)
-  local lot = self:find(client, cell, generation)
+  local lot = self.by_client[client]:find(cell, generation)
   if lot then
     self:take_back(lot, lot.n)
     if lot.n == lot.given then
@@ -204,7 +204,7 @@ end
 function Offers:give_back(client)
   local wish = self.by_client[client]
   wish.epoch = (wish.epoch + 1) % protocol.EPOCHS
-  self:take_all(client)
+  self:take_all(wish)
   self.core:match()
 end
 
@@ -213,8 +213,9 @@ end
 function Offers:recall(client)
   local holder = self.holder
   if holder and holder ~= client then
+    local wish = self.by_client[holder]
     self.holder = nil
-    if self.by_client[holder] and self:take_surplus(holder) > 0 then
+    if wish and self:take_surplus(wish) > 0 then
       self.limit = math.floor(self.limit / 4)
     end
   end
@@ -228,7 +229,7 @@ function Offers:tell(wish, op)
 end
 
 function Offers:tell_all(op)
-  for _, wish in each(self.by_client) do
+  for _, wish in ipairs(self.list) do
     self:tell(wish, op)
   end
 end
