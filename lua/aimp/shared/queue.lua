@@ -239,7 +239,7 @@ local asks = {
     core.room:want(client, tonumber(event.index), tonumber(event.wall_ns))
   end,
   [protocol.UNWANT_PLACE] = function(core, client, event)
-    core.room:want_less(client, tonumber(event.index))
+    core.room:unwant(client, tonumber(event.index))
   end,
   [protocol.DONE_PLACES] = function(core, client, event)
     core.room:done(client, event.cell, event.generation)

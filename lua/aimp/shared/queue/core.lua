@@ -4,6 +4,8 @@
 --- items and is given them as offers (offers.lua). Putters that find the queue full stand in another; other
 --- processes are granted places there (room.lua).
 ---
+--- What tasks of this process do is in own.lua.
+---
 ---   open ──close──► closing ──nothing left, nothing on its way──► finished
 ---
 --- Other processes put without asking, so at the close something may be on its way; how that ends stands in
@@ -12,7 +14,6 @@
 local caller = require("aimp.shared.caller")
 local errors = require("aimp.errors")
 local exports = require("aimp.shared.exports")
-local fiber = require("aimp.fiber")
 local items_module = require("aimp.shared.queue.items")
 local loop = require("aimp.loop")
 local offers_module = require("aimp.shared.queue.offers")
@@ -23,18 +24,16 @@ local waiting = require("aimp.shared.waiting")
 local wishes = require("aimp.shared.queue.wishes")
 
 local LOCAL = caller.LOCAL
-local VALUE = items_module.VALUE
-local freeze, thaw = items_module.freeze, items_module.thaw
-local each = pairs
+local freeze = items_module.freeze
 
 local M = {}
-
---- Puts in a row of one who does not wait, between two looks at what other processes want.
-local PUTS_A_LOOK = 64
 
 ---@class aimp.shared.QueueCore
 local Core = {}
 Core.__index = Core
+for name, method in pairs(require("aimp.shared.queue.own")) do
+  Core[name] = method
+end
 
 ---@param maxsize integer  0: no bound
 ---@return aimp.shared.QueueCore
@@ -59,7 +58,8 @@ function Core:number()
   return self.own_number
 end
 
-local function refuse_closed(self)
+--- Raises CLOSED.
+function Core:refuse_closed()
   if self.is_closed then
     error(errors.new("CLOSED", "the queue is closed"), 0)
   end
@@ -67,8 +67,9 @@ end
 
 -- ---- moving items ----
 
--- Places that neither items nor those who were granted some have.
-local function free(self)
+--- Places that neither items nor those who were granted some have.
+---@return integer
+function Core:free()
   if self.maxsize == 0 then
     return math.huge
   end
@@ -92,7 +93,7 @@ end
 function Core:admit()
   local putters = self.putters
   while putters.size > 0 and not self.is_closed do
-    local places = free(self)
+    local places = self:free()
     if places < 1 then
       return
     end
@@ -105,7 +106,8 @@ function Core:admit()
   end
 end
 
-local function finish_if_empty(self)
+--- After the close, when the last item may have gone.
+function Core:finish_if_empty()
   if self.is_closed and not self.is_finished and self.items.size == 0 and self.unsettled_count == 0
     and self.room.taken == 0 and self.offers:left() == 0 then
     self.is_finished = true
@@ -120,7 +122,7 @@ function Core:match()
   self:admit()
   while getters.size > 0 do
     local client, wish = getters:peek()
-    offers:recall(not offers:has_others(wish) and client or nil)
+    offers:recall(wish and not wish:has_others() and client or nil)
     if items.size == 0 then
       break
     elseif wish then
@@ -130,7 +132,7 @@ function Core:match()
     end
     self:admit()
   end
-  finish_if_empty(self)
+  self:finish_if_empty()
   self:watch()
 end
 
@@ -155,21 +157,25 @@ local function take_late(self)
   self:match()
 end
 
+local function start_timer(self)
+  self.timer = self.timer or loop.timer(wishes.STALE_AFTER_S, take_late, self)
+end
+
 --- Somebody waits: what other processes have and do not use is taken back a little later.
 function Core:watch()
   if not self.timer and is_awaited(self) then
-    self.timer = loop.timer(wishes.STALE_AFTER_S, take_late, self)
+    start_timer(self)
   end
 end
 
--- ---- putting ----
-
--- Other processes that have the queue want something, perhaps.
-local function look(self)
-  for client in each(self.offers.by_client) do
-    client.connection.backend:poll()
+--- The same for one who will join a line now.
+function Core:watch_soon()
+  if self.offers.open > 0 or self.room.open > 0 then
+    start_timer(self)
   end
 end
+
+-- ---- what is there ----
 
 --- Adds an item that is in the form in which it is kept.
 function Core:add(value, form)
@@ -178,71 +184,6 @@ function Core:add(value, form)
     self:match()
   end
 end
-
-local function prepare(self, value)
-  if self.is_shared then
-    return freeze(value)
-  end
-  return value, VALUE
-end
-
-local function has_room(self)
-  if self.maxsize == 0 then
-    return true
-  elseif self.putters.size > 0 then
-    return false
-  elseif free(self) >= 1 then
-    return true
-  end
-  return self.room.open > 0 and self.room:take_all_surplus() > 0 and free(self) >= 1
-end
-
-local function put_now(self, value, form)
-  self:add(value, form)
-  self.puts = self.puts + 1
-  if self.puts % PUTS_A_LOOK == 0 and self.is_shared then
-    fiber.outside(look, self)
-  end
-end
-
--- So that what other processes have is taken back while the caller waits.
-local function watch_soon(self)
-  if not self.timer and (self.offers.open > 0 or self.room.open > 0) then
-    self.timer = loop.timer(wishes.STALE_AFTER_S, take_late, self)
-  end
-end
-
---- Waits for room. Raises CLOSED, TIMEOUT, ENCODE.
-function Core:put(_, timeout, value)
-  refuse_closed(self)
-  local form
-  value, form = prepare(self, value)
-  if has_room(self) then
-    return put_now(self, value, form)
-  end
-  watch_soon(self)
-  local put = { value = value, form = form, is_frozen = self.is_shared }
-  local done, err = self.putters:wait(timeout, LOCAL, put)
-  if err then
-    error(err, 0)
-  elseif not done then
-    refuse_closed(self)
-  end
-end
-
----@return boolean done  false: there was no room
-function Core:try_put(_, value)
-  refuse_closed(self)
-  local form
-  value, form = prepare(self, value)
-  if not has_room(self) then
-    return false
-  end
-  put_now(self, value, form)
-  return true
-end
-
--- ---- getting ----
 
 --- Whether there is an item for one who was not in line.
 ---@param client any
@@ -255,47 +196,6 @@ function Core:has_item(client)
   return self.items.size > 0
 end
 
-local function take(self)
-  local value, form = self.items:pop()
-  self:admit()
-  finish_if_empty(self)
-  return thaw(value, form)
-end
-
---- Waits for an item. Raises TIMEOUT, and DECODE for one that could not be read.
----@return boolean got  false: the queue is closed and nothing is left
----@return any value
-function Core:get(_, timeout)
-  if self:has_item(LOCAL) then
-    return true, take(self)
-  elseif self.is_finished then
-    return false
-  end
-  watch_soon(self)
-  local value, form = self.getters:wait(timeout, LOCAL)
-  if form == "finished" then
-    return false
-  end
-  return true, thaw(value, form)
-end
-
----@return boolean got
----@return any value
-function Core:try_get()
-  if not self:has_item(LOCAL) then
-    return false
-  end
-  return true, take(self)
-end
-
---- An item that came to one who does not want it any more.
-function Core:unget(_, got, value)
-  if got then
-    self.items:push_front(value, VALUE)
-    self:match()
-  end
-end
-
 ---@return integer  items that nobody has got
 function Core:size()
   return self.items.size + self.offers:left()
@@ -305,7 +205,8 @@ end
 
 local function forbid_puts(self)
   self.room:shut()
-  for client in each(self.offers.by_client) do
+  for _, wish in ipairs(self.offers.list) do
+    local client = wish.client
     if self.maxsize == 0 and not permits.revoke(client, self) then
       self.unsettled[client], self.unsettled_count = true, self.unsettled_count + 1
     end
@@ -329,7 +230,7 @@ function Core:close()
   forbid_puts(self)
   self.putters:wake_all(false)
   self.offers:tell_all(protocol.CLOSED)
-  finish_if_empty(self)
+  self:finish_if_empty()
 end
 
 function Core:closed()
@@ -367,5 +268,4 @@ function Core:client_gone(client)
   self:match()
 end
 
-M.Core = Core
 return M

@@ -21,7 +21,7 @@ local PLACES = 2 ^ 31
 
 ---@class aimp.shared.Permit : aimp.shared.Lot
 ---@field arrived integer  puts that came
----@field cores table<aimp.shared.QueueCore, true>  closed, and waiting for the puts that were claimed
+---@field cores aimp.shared.QueueCore[]  closed, and waiting for the puts that were claimed
 
 local frame = ffi.new("struct frame")
 
@@ -49,8 +49,9 @@ function M.ensure(client)
 end
 
 local function settle(permit)
-  for core in pairs(permit.cores) do
-    permit.cores[core] = nil
+  local cores = permit.cores
+  permit.cores = {}
+  for _, core in ipairs(cores) do
     core:settled(permit.client)
   end
 end
@@ -68,7 +69,7 @@ function M.revoke(client, core)
   if permit.arrived == permit.n then
     return true
   end
-  permit.cores[core] = true
+  table.insert(permit.cores, core)
   return false
 end
 

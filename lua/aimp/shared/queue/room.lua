@@ -11,7 +11,6 @@ local protocol = require("aimp.shared.queue.protocol")
 local wishes = require("aimp.shared.queue.wishes")
 
 local FRAME = aimp_ffi.FRAME
-local each = pairs
 
 local M = {}
 
@@ -62,7 +61,8 @@ end
 
 --- Fibers of a client wait for places; it would take some more.
 function Room:want(client, count, ahead)
-  local wish = self:want_more(client, count)
+  local wish = self.by_client[client]
+  wish:want_more(count)
   wish.ahead = math.min(ahead, GRANT_MAX)
   self.core:match()
 end
@@ -70,7 +70,7 @@ end
 --- The item for a place has come.
 ---@return boolean is_place  false: it claims a place that it was not given
 function Room:arrived(client, cell, generation)
-  local grant = self:find(client, cell, generation)
+  local grant = self.by_client[client]:find(cell, generation)
   if not grant or grant.arrived >= grant.n then
     return false
   end
@@ -81,9 +81,14 @@ function Room:arrived(client, cell, generation)
   return true
 end
 
+--- Fewer wait.
+function Room:unwant(client, count)
+  self.by_client[client]:want_less(count)
+end
+
 --- It is done with a grant; the items of the places that it claimed have come.
 function Room:done(client, cell, generation)
-  local grant = self:find(client, cell, generation)
+  local grant = self.by_client[client]:find(cell, generation)
   if grant then
     self:take_back(grant, grant.n)
     self:drop(grant)
@@ -96,16 +101,16 @@ end
 ---@return integer count
 function Room:take_all_surplus()
   local count = 0
-  for client in each(self.by_client) do
-    count = count + self:take_surplus(client)
+  for _, wish in ipairs(self.list) do
+    count = count + self:take_surplus(wish)
   end
   return count
 end
 
 --- The queue is closed: what is not claimed never will be.
 function Room:shut()
-  for client in each(self.by_client) do
-    self:take_all(client)
+  for _, wish in ipairs(self.list) do
+    self:take_all(wish)
   end
 end
 

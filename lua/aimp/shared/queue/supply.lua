@@ -48,6 +48,7 @@ function M.new(link, number, what, ops)
     link = link, number = number, ops = ops,
     line = waiting.new(what),
     lots = {}, first = 1, last = 0,
+    is_listed = false, -- with the link, as one that may have lots
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
     granted = 0,    -- of those in line, so many that what is here was given for
     is_called = false, -- one has left the line to claim, and has not run yet
