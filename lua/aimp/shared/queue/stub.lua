@@ -1,4 +1,5 @@
---- A queue in a process that is not its owner's: methods of the stub.
+--- A queue in a process that is not its owner's: what the owner tells. Getting and putting: stub_get.lua,
+--- stub_put.lua.
 ---
 --- Items and, with a bound, places for items come in lots (supply.lua); without a bound what is put needs the
 --- process's permit (permits.lua). An item is this process's when its claim succeeds; what is put is the
@@ -9,24 +10,24 @@ local buffer = require("string.buffer")
 local ffi = require("ffi")
 local aimp_ffi = require("aimp.ffi")
 local errors = require("aimp.errors")
-local fiber = require("aimp.fiber")
-local loop = require("aimp.loop")
 local protocol = require("aimp.shared.queue.protocol")
 local source = require("aimp.codec.source")
-local stubs = require("aimp.shared.stubs")
 local supply = require("aimp.shared.queue.supply")
 local waiting = require("aimp.shared.waiting")
 
-local C, FLAG_ERROR = aimp_ffi.C, aimp_ffi.FLAG_ERROR
-local band, lshift = bit.band, bit.lshift
+local FLAG_ERROR = aimp_ffi.FLAG_ERROR
+local band = bit.band
 local take = source.take
 
 local PLAIN = 0
---- One who puts without waiting rings the owner after so many items.
-local PUTS_A_FLUSH = 32
 
 ---@class aimp.shared.QueueStub
 local Stub = {}
+for _, part in ipairs({ require("aimp.shared.queue.stub_get"), require("aimp.shared.queue.stub_put") }) do
+  for name, method in pairs(part) do
+    Stub[name] = method
+  end
+end
 
 local M = { Stub = Stub, declaration = nil }
 
@@ -44,32 +45,26 @@ function Stub:init()
   self.buf = buffer.new()
 end
 
-local function call(self, name, ...)
+--- Asks the owner's core, for what there are no frames of the queue's own.
+---@async
+function Stub:call(name, ...)
   return self.link:call(self, M.declaration, M.declaration.methods[name], ...)
 end
 
--- What the owner said of the queue. Raises CLOSED when there is none any more.
-local function info_of(self)
+--- What the owner said of the queue. Raises CLOSED when there is none any more.
+---@async
+function Stub:await_info()
   return self.info or self.link:info(self, M.declaration)
 end
 
-local function refuse_closed(self)
+--- Raises CLOSED.
+function Stub:refuse_closed()
   if self.is_closed or self.info.closed then
     error(errors.new("CLOSED", "the queue is closed"), 0)
   end
 end
 
--- To be called by a method that a front's calls.
-local function check_wait(name)
-  fiber.raise_pending(fiber.waiter(3, name))
-end
-
--- Seconds of a deadline that are left; nil: there is none.
-local function left_until(deadline)
-  return deadline and math.max(deadline - loop.now(), 0)
-end
-
--- ---- getting ----
+-- ---- what the owner tells ----
 
 local function decode_all(data, len, n)
   local buf, values = buffer.new():set(data, len), {}
@@ -91,177 +86,6 @@ local function new_lot(frame, data, len)
   end
   return lot
 end
-
--- May wait, as modules may be needed. The owner keeps what the item holds, such as other queues, until it is
--- told that all is here.
-local function decode_item(self, lot)
-  local receiver = self.link.receiver
-  local ok, value = pcall(receiver.unpack, receiver, buffer.new():set(lot.bytes), lot.format, 1)
-  self.items:done(lot)
-  if not ok then
-    error(value, 0)
-  end
-  return value
-end
-
--- An item that was claimed.
-local function item_of(self, lot, index)
-  if type(lot) ~= "table" then -- there is none
-    return false
-  elseif lot.values then
-    return true, lot.values[index]
-  elseif lot.fault then
-    error(errors.new(errors.codes[lot.fault.code] or "REMOTE", lot.fault.message), 0)
-  end
-  return true, decode_item(self, lot)
-end
-
--- Asks the owner for an item of this moment.
-local function ask_once(self)
-  local items, lot, index = self.items, nil, nil
-  while not lot and not self.is_finished do
-    self.tried = self.tried + 1
-    self.link:post(protocol.TRY_GET, self.number, 0, 0, 0, nil, 0)
-    local word = items:wait_in(self.tries, nil, self.tried)
-    if not word then
-      return nil -- there is none
-    elseif word == "called" then
-      lot, index = items:claim()
-      items:serve()
-    end
-  end
-  return lot, index
-end
-
-local function try_get(self)
-  if self.info.is_relay then
-    return call(self, "try_get", nil)
-  end
-  local lot, index = self.items:claim_if_free()
-  if not lot then
-    lot, index = ask_once(self)
-  end
-  return item_of(self, lot, index)
-end
-
---- See the core's.
-function Stub:try_get()
-  check_wait("queue:try_get")
-  info_of(self)
-  return try_get(self)
-end
-
-local function get_now(self)
-  local got, value = try_get(self)
-  if not got and not self.is_finished then
-    self.items.line:wait(0) -- raises TIMEOUT
-  end
-  return got, value
-end
-
---- See the core's.
-function Stub:get(_, timeout)
-  check_wait("queue:get")
-  if info_of(self).is_relay then
-    return call(self, "get", timeout)
-  elseif timeout == 0 then
-    return get_now(self)
-  elseif self.is_finished then
-    return false
-  end
-  return item_of(self, self.items:take(timeout))
-end
-
--- ---- putting ----
-
-local function await_room(link, deadline)
-  while C.aimp_port_is_congested(link.port) ~= 0 do
-    link.room:wait(left_until(deadline), true)
-  end
-end
-
-local one = ffi.new("uint32_t[1]")
-
--- Claims a put. Raises CLOSED, TIMEOUT.
-local function claim_permit(self, deadline)
-  local link = self.link
-  while true do
-    refuse_closed(self)
-    local permit = link.permit
-    if permit and C.aimp_port_claim(link.port, permit.cell, permit.generation, 1, one) == 1 then
-      return permit
-    elseif permit then
-      link.permit = nil
-      link:post_cell(stubs.DONE_PERMIT, 0, permit.cell, permit.generation, 0, nil, 0)
-    end
-    self.items:wait_in(link.permits, left_until(deadline))
-  end
-end
-
--- The same, with a bound.
-local function claim_place(self, deadline)
-  local place = self.places:take(left_until(deadline))
-  if place == "closed" then
-    refuse_closed(self)
-  end
-  return place
-end
-
--- Sends what was packed as the item of a place or of a permit.
-local function send_item(self, place, format, data, len)
-  local tag = format + lshift(1, 8)
-  self.link:post_cell(protocol.PUT, self.number, place.cell, place.generation, tag, data, len)
-  if place.unsent then
-    self.places:sent(place)
-  end
-  self.puts = self.puts + 1
-  if self.puts % PUTS_A_FLUSH == 0 then
-    self.link.reply:flush()
-  end
-end
-
--- The item as it is now, in a buffer of the caller's. Raises ENCODE.
-local function pack(self, value)
-  local buf = self.buf or buffer.new()
-  self.buf = nil -- __aimp_send of a value may put something itself
-  local ok, format = pcall(self.link.sender.pack, self.link.sender, buf:reset(), 1, value)
-  if not ok then
-    self.buf = buf
-    error(format, 0)
-  end
-  return buf, format
-end
-
-local function put_now(self, value)
-  if not call(self, "try_put", nil, value) then
-    self.places.line:wait(0) -- raises TIMEOUT
-  end
-end
-
---- See the core's. Waits for no answer.
-function Stub:put(_, timeout, value)
-  check_wait("queue:put")
-  info_of(self)
-  refuse_closed(self)
-  if self.info.is_relay then
-    return call(self, "put", timeout, value)
-  elseif timeout == 0 then
-    return put_now(self, value)
-  end
-  local deadline = timeout and loop.now() + timeout
-  await_room(self.link, deadline)
-  local buf, format = pack(self, value)
-  local ok, place = pcall(self.info.is_bounded and claim_place or claim_permit, self, deadline)
-  if ok then
-    send_item(self, place, format, buf:ref())
-  end
-  self.buf = buf
-  if not ok then
-    error(place, 0)
-  end
-end
-
--- ---- what the owner tells ----
 
 -- Whether the one who asked for the answer that came now still waits for it.
 local function is_answer(self)
