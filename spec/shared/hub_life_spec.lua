@@ -264,7 +264,8 @@ describe("a process in the middle", function()
         local _, timeout = pcall(o.next, o, 0.01)
         return timeout.code
       end
-      return ok, err, same, { n, a, b, c }, inner:apply(late, object):await(), inner:apply(get, object):await()
+      local code = inner:apply(late, object):await()
+      return ok, err, same, { n, a, b, c }, code, inner:apply(get, object):await()
     end, shared)
     local ok, err, same, echoed, late, value = task:await()
     assert.is_false(ok)

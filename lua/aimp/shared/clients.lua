@@ -227,7 +227,9 @@ end
 
 local function serve(self, entry, method, request, timeout, n, ...)
   local core = entry.front._core
-  if method.waits or core.link then
+  if method.waits and (request == 0 or self.requests[request]) then
+    return -- nobody could cancel it
+  elseif method.waits or core.link then
     local task = spawn.spawn(serve_in_task, self, entry, method, request, timeout, n, { ... })
     spawn.abandon({ task }) -- no task of the script's: processes are served until they end
     if request ~= 0 then

@@ -9,6 +9,9 @@ local waiting = require("aimp.shared.waiting")
 
 local max, min = math.max, math.min
 
+--- No process has more fibers that wait.
+local WANT_MAX = 2 ^ 20
+
 ---@class aimp.shared.Wish
 ---@field client aimp.shared.Client
 ---@field line aimp.shared.Line
@@ -156,6 +159,9 @@ end
 --- More fibers wait.
 ---@param count integer
 function Wish:want_more(count)
+  if self.want + count > WANT_MAX then
+    return -- nonsense, which would fill the memory
+  end
   self.want = self.want + count
   self:enlist()
 end
