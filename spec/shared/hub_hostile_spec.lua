@@ -59,7 +59,7 @@ describe("frames of a broken worker", function()
       local ops = { 0, 1, 2, 3, 4, 5, 6, 15, 16, 17, 127, 128, 129, 255, 2 ^ 31, 2 ^ 32 - 1 }
       for _, op in ipairs(ops) do
         for _, number in ipairs({ 0, 12345, 2 ^ 31, 2 ^ 32 - 1 }) do
-          frames[#frames + 1] = { op = op, number = number, request = 7000, aux = 5, cell = 3, generation = 9 }
+          frames[#frames + 1] = { op = op, number = number, request = 7000, aux = 5, cell = 3 }
         end
       end
       for _, op in ipairs({ 0, 6, 15, 50, 127, 128, 255, 2 ^ 32 - 1 }) do
@@ -211,7 +211,8 @@ describe("a queue", function()
           send(object, {
             { op = protocol.WANT, request = 2 ^ 32 - 1, aux = 2 ^ 53 },
             { op = protocol.WANT_PLACE, request = 2 ^ 31 },
-            { op = protocol.UNWANT, request = 2 ^ 32 - 1 }, { op = protocol.UNWANT_PLACE, request = 2 ^ 32 - 1 },
+            { op = protocol.UNWANT, request = 2 ^ 32 - 1 },
+            { op = protocol.UNWANT_PLACE, request = 2 ^ 32 - 1 },
           })
         end, queue)
         assert_sound(queue, good)

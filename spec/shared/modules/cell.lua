@@ -65,6 +65,21 @@ function Core:give(_, who)
   self.takers:wake(true)
 end
 
+--- Takes the value out, as soon as there is one; what nobody reads is put back.
+function Core:pop(client, timeout)
+  if self.value == nil then
+    self.line:wait(timeout, client)
+  end
+  local value = self.value
+  self.value = nil
+  return value
+end
+
+function Core:unpop(_, value)
+  self.value = value
+  self.restored = (self.restored or 0) + 1
+end
+
 function Core:holder_of()
   return self.holder and self.holder.who
 end
@@ -120,6 +135,10 @@ function Cell:give()
   return self._core:give(shared.LOCAL, shared.who())
 end
 
+function Cell:pop(timeout)
+  return self._core:pop(shared.LOCAL, timeout)
+end
+
 function Cell:subscribe()
   rawset(self, "heard", self.heard or {})
   self._core:subscribe(shared.LOCAL)
@@ -142,6 +161,7 @@ shared.define({
     next = { waits = true }, wait_echo = { waits = true }, wait_fail = { waits = true },
     take = { waits = true, undo = "give" },
     give = {},
+    pop = { waits = true, restore = "unpop" }, unpop = {},
   },
 })
 
