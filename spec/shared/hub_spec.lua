@@ -263,14 +263,15 @@ describe("news", function()
       while #list < 3 do
         require("aimp").sleep(0.001)
       end
-      return list[1].n, list[1][2], list[2].n, list[3][1](4), list[3][2] == object
+      return list[1].n, list[1][2], list[2].n, list[3][1](4), list[3][2] == object, list[3][3]:get()
     end
     local task = pool:apply(heard, shared, go)
     go:wait()
     shared:publish(nil, 2, nil)
     shared:publish()
-    shared:publish(function(x) return x + 1 end, shared)
-    assert.same({ 3, 2, 0, 5, true }, { task:await() })
+    shared:publish(function(x) return x + 1 end, shared, cell.new("only in the news"))
+    hub.collect()
+    assert.same({ 3, 2, 0, 5, true, "only in the news" }, { task:await() })
   end)
 
   with_pool("reach the worker's worker through the process in the middle", function(pool)
