@@ -209,8 +209,12 @@ end
 local function put_from(core, client, event)
   local value, form = item_from(client, event)
   if core.maxsize > 0 then
-    if core.room:arrived(client, event.cell, event.generation) then
+    local is_place, is_over = core.room:arrived(client, event.cell, event.generation)
+    if is_place then
       core:add(value, form)
+    end
+    if is_over then
+      core:match()
     end
   elseif permits.arrived(client, event.cell, event.generation) then
     core:add(value, form)

@@ -69,16 +69,18 @@ end
 
 --- The item for a place has come.
 ---@return boolean is_place  false: it claims a place that it was not given
+---@return boolean? is_over   it was the last place of its grant
 function Room:arrived(client, cell, generation)
   local grant = self.by_client[client]:find(cell, generation)
   if not grant or grant.arrived >= grant.n then
     return false
   end
   grant.arrived, self.taken = grant.arrived + 1, self.taken - 1
-  if grant.arrived == grant.given then
-    self:close(grant)
+  if grant.arrived < grant.given then
+    return true, false
   end
-  return true
+  self:close(grant)
+  return true, true
 end
 
 --- Fewer wait.

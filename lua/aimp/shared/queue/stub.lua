@@ -119,11 +119,11 @@ local tells = {
   end,
   [protocol.CLOSED] = function(self)
     self.is_closed = true
-    self.places.line:wake_all("closed")
+    self.places:finish("closed")
   end,
   [protocol.FINISHED] = function(self)
     self.is_closed, self.is_finished = true, true
-    self.items.line:wake_all("finished")
+    self.items:finish("finished")
   end,
 }
 

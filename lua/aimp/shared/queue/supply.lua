@@ -34,6 +34,8 @@ Supply.__index = Supply
 ---@field generation integer
 ---@field count integer
 ---@field came number           seconds
+---@field demand integer        of it, for fibers that waited when it was given
+---@field claimed integer
 ---@field ends_later? boolean   an item's: who claimed the last tells the owner
 ---@field unsent? integer       a place's: those that were claimed, and whose items are not sent yet
 ---@field is_over? boolean      a place's: the owner is to be told when those are sent
@@ -48,10 +50,11 @@ function M.new(link, number, what, ops)
     link = link, number = number, ops = ops,
     line = waiting.new(what),
     lots = {}, first = 1, last = 0,
+    over = nil,     -- a lot of which all is claimed, and the owner has not been told
     is_listed = false, -- with the link, as one that may have lots
     wanted = 0,     -- as the owner counts it, or will; protocol.lua
-    granted = 0,    -- of those in line, so many that what is here was given for
     is_called = false, -- one has left the line to claim, and has not run yet
+    last_word = nil,   -- what `take` gives from now on
     epoch = 0,      -- how often all was given back
     ahead = 0, is_asked_ahead = false,
     has_quit = false, -- somebody gave up for whom something may be on its way
@@ -99,7 +102,14 @@ local function exhaust(self, lot)
     self.ahead = 0
   end
   if not (lot.ends_later or lot.unsent) then -- the item of the last place says it
-    self:done(lot)
+    self.over = lot
+  end
+end
+
+local function tell_over(self)
+  if self.over then
+    self:done(self.over)
+    self.over = nil
   end
 end
 
@@ -119,7 +129,7 @@ function Supply:claim()
     local lot = self.lots[self.first]
     if C.aimp_port_claim(self.link.port, lot.cell, lot.generation, 1, one) == 1 then
       local index = one[0] + 1
-      lot.unsent = lot.unsent and lot.unsent + 1
+      lot.unsent, lot.claimed = lot.unsent and lot.unsent + 1, index
       if index < lot.count then
         ask_ahead(self, index, lot)
       else
@@ -130,7 +140,6 @@ function Supply:claim()
     drop_first(self) -- the owner has taken the rest back
     done_when_sent(self, lot)
   end
-  self.granted = 0
 end
 
 --- The same for one who has not waited, if nobody else does.
@@ -138,13 +147,26 @@ end
 ---@return integer? index
 function Supply:claim_if_free()
   if self.line:count() == 0 and not self.is_called then
-    return self:claim()
+    local lot, index = self:claim()
+    tell_over(self)
+    return lot, index
   end
 end
 
--- The owner is told how many wait for more than what is here, if it believes otherwise and that matters.
+-- Of those in line, so many that what is here was given for.
+local function granted(self)
+  local count = 0
+  for i = self.first, self.last do
+    local lot = self.lots[i]
+    count = count + math.max(lot.demand - lot.claimed, 0)
+  end
+  return count
+end
+
+-- The owner is told how many wait for more than what was given for them, if it believes otherwise and that
+-- matters.
 local function balance(self, more)
-  local count = self.line:count() + (self.is_called and 1 or 0) + more - self.granted
+  local count = self.line:count() + (self.is_called and 1 or 0) + more - granted(self)
   local missing = count - self.wanted
   if missing > 0 and count > 0 then
     self.wanted = count
@@ -163,7 +185,7 @@ function Supply:give_back()
     self.epoch = (self.epoch + 1) % protocol.EPOCHS
     post(self, self.ops.give_back, 0, 0)
   end
-  self.ahead, self.granted = 0, 0
+  self.ahead = 0
   for i = self.first, self.last do
     done_when_sent(self, self.lots[i])
     drop_first(self)
@@ -181,7 +203,7 @@ function Supply:add(lot, demand, epoch)
     self:done(lot)
     return false
   end
-  lot.came, self.granted = loop.now(), self.granted + demand
+  lot.came, lot.demand, lot.claimed = loop.now(), demand, 0
   self.last = self.last + 1
   self.lots[self.last] = lot
   self.link:holds_lots(self)
@@ -191,19 +213,29 @@ end
 --- Calls the first of those who wait to claim what is here, who then calls the next. So nothing is claimed
 --- that its fiber does not get at once: neither another fiber nor this process's end can come between. What
 --- came for one who gave up goes back, as others may wait for it.
+---
+--- That a lot is over is told last: then the owner forgets for how many it was (wish.lua).
 function Supply:serve()
   if self.is_called then
     return
   elseif self.first <= self.last and self.line:count() > 0 then
     self.is_called = true
     self.line:wake("called")
-    return
-  end
-  balance(self, 0)
-  if self.has_quit then
+  elseif self.has_quit then
     self.has_quit = false
     self:give_back()
   end
+  if self.over or not self.is_called then
+    balance(self, 0)
+  end
+  tell_over(self)
+end
+
+--- Nothing will come any more.
+---@param word string  for those who wait, and will
+function Supply:finish(word)
+  self.last_word = word
+  self.line:wake_all(word)
 end
 
 --- Waits in `line` as one for whom an answer of the owner's is awaited.
@@ -228,7 +260,6 @@ local function claim_in_turn(self)
   self.is_called = false
   local lot, index = self:claim()
   if lot then
-    self.granted = math.max(self.granted - 1, 0)
     self:serve()
   end
   return lot, index
@@ -237,22 +268,21 @@ end
 --- Claims one, or waits for it.
 ---@async
 ---@param timeout? number  seconds
----@return aimp.shared.GivenLot|string lot  or what `wake_all` says
+---@return aimp.shared.GivenLot|string lot  or what `finish` says
 ---@return integer? index
 function Supply:take(timeout)
   local lot, index = self:claim_if_free()
   local deadline = timeout and not lot and loop.now() + timeout
   local is_back = false
-  while not lot do
+  while not lot and not self.last_word do
     balance(self, 1)
     local word = self:wait_in(self.line, deadline and math.max(deadline - loop.now(), 0), nil, is_back)
-    if word ~= "called" then
-      return word
+    if word == "called" then
+      lot, index = claim_in_turn(self)
+      is_back = true
     end
-    lot, index = claim_in_turn(self)
-    is_back = true
   end
-  return lot, index
+  return lot or self.last_word, index
 end
 
 return M

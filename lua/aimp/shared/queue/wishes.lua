@@ -78,8 +78,10 @@ end
 --- The client has said its last word about a lot.
 ---@param lot aimp.shared.Lot
 function Wishes:close(lot)
+  local wish = self.by_client[lot.client]
   cells.close(lot)
-  self.by_client[lot.client]:remove(lot)
+  wish:remove(lot)
+  wish:enlist() -- for those who were to get what was in it
   self.open = self.open - 1
 end
 
