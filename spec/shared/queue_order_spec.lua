@@ -192,7 +192,7 @@ describe("getters", function()
     assert.is_nil(queue:try_get())
   end)
 
-  with_pool("keep their turn while what they were given is on its way, but no more than that", 1, function(pool)
+  with_pool("keep their turn while what they were given is on its way, and no longer", 1, function(pool)
     local queue, begun, go_on = aimp.Queue(), queues.sign(), queues.sign()
     local compute_until, begun_path, path = queues.compute_until, begun.path, go_on.path
     pool:apply(function() queue:size() end):await()
