@@ -1,5 +1,6 @@
---- How shared objects are used from other processes: requests, answers, giving up, news. What lives how
---- long: hub_life_spec.lua; workers that send nonsense: hub_hostile_spec.lua.
+--- How shared objects are used from other processes: requests, answers, news. For
+--- who gives up see hub_late_spec.lua; for lifetimes hub_life_spec.lua, hub_middle_spec.lua; for workers
+--- that send nonsense hub_hostile_spec.lua.
 -- SPDX-License-Identifier: MIT
 local describe, it, assert = describe, it, require("luassert")
 setfenv(1, getfenv(0)) -- functions with busted's environment cannot be sent
@@ -7,10 +8,10 @@ setfenv(1, getfenv(0)) -- functions with busted's environment cannot be sent
 local aimp = require("aimp")
 local cell = require("spec.shared.modules.cell")
 local hub = require("spec.shared.hub_support")
-local queue_support = require("spec.shared.queue_support")
 local support = require("spec.pool.support")
 
-local eventually, failure, link_state = support.eventually, support.failure, hub.link_state
+local failure = support.failure
+local assert_answered, waiting = hub.assert_answered, hub.waiting
 
 local function with_pool(name, options, body)
   if not body then
@@ -23,10 +24,6 @@ local function pack(...)
   return { n = select("#", ...), ... }
 end
 
-local function waiting(shared, n)
-  eventually(function() return shared:waiters() == n end, n .. " wait for the cell")
-end
-
 -- What fn(...) raises in the worker, as it raises it there.
 local function raised(pool, fn, ...)
   local ok, err = pool:apply(function(...)
@@ -35,12 +32,6 @@ local function raised(pool, fn, ...)
   end, fn, ...):await()
   assert.is_false(ok)
   return err
-end
-
--- Nothing is left of requests, in the worker and here.
-local function assert_answered(pool)
-  assert.same({ 0, 0 }, { pool:apply(link_state):await() })
-  assert.same({ 0, 0 }, { hub.count(pool, "requests"), hub.count(pool, "unread") })
 end
 
 describe("a request", function()
@@ -140,116 +131,6 @@ describe("a request", function()
       local list = shared:get()
       return list[1](7), list[2]:get(), list[3] == shared
     end):await() })
-  end)
-end)
-
-describe("one who gave up", function()
-  -- The worker asks and gives up while nothing happens here; then act() happens, before the news is read.
-  local function give_up(pool, shared, ask, act)
-    local sign = queue_support.sign()
-    local ready = aimp.Event()
-    local path = sign.path
-    local task = pool:apply(function()
-      return ask(shared, function() hub.raise_sign(path) end, ready)
-    end)
-    ready:wait()
-    act(function() hub.block_until(path) end)
-    sign.lower()
-    return task
-  end
-
-  local function take_late(shared, raise_sign, ready)
-    local inside = require("aimp")
-    local task = inside.spawn(shared.take, shared)
-    inside.sleep(0) -- it has asked
-    ready:set()     -- which is after that
-    inside.sleep(0.02)
-    task:cancel()
-    task:pawait()
-    raise_sign()
-    return task:cancelled()
-  end
-
-  with_pool("takes back what came all the same", function(pool)
-    local shared = cell.new()
-    shared:take()
-    local task = give_up(pool, shared, take_late, function(block)
-      eventually(function() return shared._core.takers:count() == 1 end, "the worker waits")
-      block()
-      shared:give()
-    end)
-    assert.is_true(task:await())
-    eventually(function() return shared._core.given == 2 end, "given back")
-    assert.is_nil(shared:holder_of())
-    assert_answered(pool)
-  end)
-
-  with_pool("by its time limit does so, too", function(pool)
-    local shared = cell.new()
-    shared:take()
-    local task = give_up(pool, shared, function(object, raise_sign, ready)
-      ready:set()
-      local ok, err = pcall(object.take, object, 0.05)
-      raise_sign()
-      return ok, err.code
-    end, function(block)
-      eventually(function() return shared._core.takers:count() == 1 end, "the worker waits")
-      block()
-      shared:give()
-    end)
-    assert.same({ false, "TIMEOUT" }, { task:await() })
-    eventually(function() return shared._core.given == 2 end, "given back")
-    assert.is_nil(shared:holder_of())
-    assert_answered(pool)
-  end)
-
-  with_pool("has put back what it did not read", function(pool)
-    local shared = cell.new()
-    local task = give_up(pool, shared, function(object, raise_sign, ready)
-      ready:set()
-      local ok, err = pcall(object.pop, object, 0.05)
-      raise_sign()
-      return ok, err.code
-    end, function(block)
-      waiting(shared, 1)
-      block()
-      shared:set("left")
-    end)
-    assert.same({ false, "TIMEOUT" }, { task:await() })
-    eventually(function() return shared._core.restored == 1 end, "put back")
-    assert.equal("left", pool:apply(shared.pop, shared):await())
-    support.settle(pool)
-    assert.equal(1, shared._core.restored)
-    assert_answered(pool)
-  end)
-
-  with_pool("before its request was begun is answered", function(pool)
-    local shared, begun = cell.new(), 0
-    local next_of = shared._core.next
-    function shared._core:next(...)
-      begun = begun + 1
-      return next_of(self, ...)
-    end
-    local task = give_up(pool, shared, function(object, raise_sign, ready)
-      local inside = require("aimp")
-      ready:set()
-      inside.sleep(0.05) -- the other process is blocked, or will not be; then it is not tested
-      local asking = inside.spawn(object.next, object)
-      inside.sleep(0)
-      asking:cancel()
-      asking:pawait()
-      require("aimp.shared.exports").link.reply:flush()
-      raise_sign()
-      return asking:cancelled()
-    end, function(block)
-      block()
-    end)
-    assert.is_true(task:await())
-    eventually(function() return hub.count(pool, "requests") == 0 end, "no request is left")
-    assert.equal(0, begun)
-    waiting(shared, 0)
-    eventually(function() return (pool:apply(link_state):await()) == 0 end, "it was answered")
-    assert_answered(pool)
   end)
 end)
 

@@ -1,5 +1,6 @@
 --- What the specs of the hub share.
 -- SPDX-License-Identifier: MIT
+local assert = require("luassert")
 local support = require("spec.pool.support")
 local uv = require("luv")
 
@@ -48,6 +49,19 @@ function M.count(pool, name)
     n = n + size(client[name])
   end
   return n
+end
+
+--- Nothing is left of requests, in the pool's only worker and here.
+---@async
+function M.assert_answered(pool)
+  assert.same({ 0, 0 }, { pool:apply(M.link_state):await() })
+  assert.same({ 0, 0 }, { M.count(pool, "requests"), M.count(pool, "unread") })
+end
+
+--- Waits until so many wait for the cell.
+---@async
+function M.waiting(cell, n)
+  support.eventually(function() return cell:waiters() == n end, n .. " wait for the cell")
 end
 
 --- Waits until the pool's only worker, whose tasks are over, holds nothing of this process.
