@@ -19,7 +19,6 @@ local M = {}
 ---@field n integer       items that were not taken back
 ---@field given integer   at first
 ---@field demand integer  of these, for fibers that waited for them
----@field crossing integer  fibers that waited when it came, although it was not given for them
 ---@field serial integer  later lots have higher ones
 ---@field sent_at number  seconds
 
@@ -38,7 +37,7 @@ end
 ---@param frame ffi.cdata*
 ---@return boolean opened  false: no cell is free, or nobody is there
 function M.open(lot, client, n, demand, frame, data)
-  lot.client, lot.n, lot.given, lot.demand, lot.crossing = client, n, n, demand, 0
+  lot.client, lot.n, lot.given, lot.demand = client, n, n, demand
   local pool, slot = place(lot)
   if C.aimp_pool_offer(pool, slot, n, frame, data) ~= 0 then
     return false

@@ -159,8 +159,7 @@ end
 --- Fibers of it wait for items, and it would take some more.
 function Offers:want(client, count, ahead)
   local core, wish = self.core, self.by_client[client]
-  wish:cross(count)
-  wish:want_more(count)
+  wish:change(count)
   wish.ahead = math.min(ahead, OFFER_MAX)
   core:match()
   if count == 0 and self.line.size == 0 and (self.holder or client) == client then
@@ -173,7 +172,7 @@ end
 
 --- Fewer of its fibers wait.
 function Offers:unwant(client, count)
-  self.by_client[client]:want_less(count)
+  self.by_client[client]:change(-count)
   self.core:match()
 end
 

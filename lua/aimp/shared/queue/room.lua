@@ -62,7 +62,7 @@ end
 --- Fibers of a client wait for places; it would take some more.
 function Room:want(client, count, ahead)
   local wish = self.by_client[client]
-  wish:want_more(count)
+  wish:change(count)
   wish.ahead = math.min(ahead, GRANT_MAX)
   self.core:match()
 end
@@ -85,7 +85,7 @@ end
 
 --- Fewer wait.
 function Room:unwant(client, count)
-  self.by_client[client]:want_less(count)
+  self.by_client[client]:change(-count)
 end
 
 --- It is done with a grant; the items of the places that it claimed have come.

@@ -66,26 +66,26 @@ function Wish:left()
   return left
 end
 
---- The same, and how many of its fibers wait and have claimed nothing. Of a lot those claim first for whom it
---- was given, then those whose wish crossed with it.
+--- The same, and how many of its fibers wait, as far as is known: of a lot those claim first for whom it was
+--- given, and what is claimed besides is for others that waited, if there were some.
 ---@return integer left
 ---@return integer need
 function Wish:look()
-  local left, need = 0, self.want
+  local left, awaited, got = 0, 0, 0
   for _, lot in ipairs(self.lots) do
     local left_of_lot = cells.left(lot)
     local besides = lot.n - left_of_lot - lot.demand -- claimed
     left = left + left_of_lot
-    need = need + min(max(-besides, 0), left_of_lot) - min(max(besides, 0), lot.crossing)
+    awaited, got = awaited + min(max(-besides, 0), left_of_lot), got + max(besides, 0)
   end
-  return left, need
+  return left, max(awaited + (self.want > 0 and max(self.want - got, 0) or self.want), 0)
 end
 
 --- What it was given besides what its fibers wait for.
 ---@return integer
 function Wish:surplus()
   local left, need = self:look()
-  return left - max(need, 0)
+  return left - need
 end
 
 --- Since when it has had something that it did not claim; nil: it has nothing.
@@ -146,36 +146,13 @@ end
 
 -- ---- what the client says ----
 
---- Fibers will be the first to claim what was on its way when they asked, as nothing else was there. Only
---- where a lot is done with as soon as all of it is claimed.
+--- More fibers wait, or fewer.
 ---@param count integer
-function Wish:cross(count)
-  for _, lot in ipairs(self.lots) do
-    local more = max(min(count, lot.n - lot.demand - lot.crossing), 0)
-    lot.crossing, count = lot.crossing + more, count - more
+function Wish:change(count)
+  if self.want + count <= WANT_MAX then -- more is nonsense, which would fill the memory
+    self.want = self.want + count
+    self:enlist()
   end
-end
-
---- More fibers wait.
----@param count integer
-function Wish:want_more(count)
-  if self.want + count > WANT_MAX then
-    return -- nonsense, which would fill the memory
-  end
-  self.want = self.want + count
-  self:enlist()
-end
-
---- Fewer wait, for they gave up, or got what had crossed with their wish.
----@param count integer
-function Wish:want_less(count)
-  local crossing = count
-  for _, lot in ipairs(self.lots) do
-    local less = min(crossing, lot.crossing)
-    lot.crossing, crossing = lot.crossing - less, crossing - less
-  end
-  self.want = self.want - count
-  self:enlist()
 end
 
 return M

@@ -10,7 +10,7 @@ local wish_module = require("aimp.shared.queue.wish")
 
 --- What a process does not claim although its fibers wait for it, as it is stopped or computes, goes to
 --- others after this time …
-local STUCK_AFTER_S = 0.1
+local STUCK_AFTER_S = 0.25
 --- … and what it has besides, where others wait without being able to ask it back at once, after this.
 local STALE_AFTER_S = 0.01
 
