@@ -22,6 +22,7 @@ describe("when a worker is killed", function()
     local task = pool:apply(function() return queue:get() end)
     pools.eventually(function() return queue._core.getters:count() == 1 end, "a getter")
     kill(pool, task)
+    assert.equal(0, queue._core.getters:count()) -- forgotten
     local next_one = aimp.spawn(queue.get, queue, 60)
     queue:put("item")
     assert.equal("item", next_one:await())
@@ -59,6 +60,7 @@ describe("when a worker is killed", function()
     end
     done:get(60)
     kill(pool, task)
+    assert.equal(0, queue._core.room.open)
     for i = 1, 8 do
       queue:put(i, 60)
     end
